@@ -1,0 +1,350 @@
+"""A small typed layer over ``onnx.helper``: graphs that read like numpy and fail at the line that is wrong.
+
+    g = Graph()
+    x = g.input("x", np.int64, ["T"])
+    with g.scope("double"):
+        y = x * 2 + g.op("Shape", x)
+    g.output(y, "y")
+    model = g.model({"kind": "example"})
+
+Every operation is checked when it is written: the operator's schema, its types and its shapes, by ONNX' own
+inference. Names are stable (``double/Mul_0``), so the same calls give the same bytes, and the scopes are what somebody
+sees who opens the file in Netron.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper, shape_inference
+
+from m2v_onnx.format import IR_VERSION, OPSET, PRODUCER
+
+Scalar = bool | int | float
+Array = npt.NDArray[Any]
+Branch = Callable[["Graph"], Sequence["Value"]]
+
+_OPSETS = [helper.make_opsetid("", OPSET)]
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """The result of an operation, a graph's input or a constant; arithmetic on it adds operations to its graph."""
+
+    graph: "Graph"
+    name: str
+    type: onnx.TypeProto
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return helper.tensor_dtype_to_np_dtype(self.type.tensor_type.elem_type)
+
+    @property
+    def rank(self) -> int:
+        """:raises TypeError: when ONNX could not infer it."""
+        if not self.type.tensor_type.HasField("shape"):
+            raise TypeError(f"the rank of {self.name} is not known: reshape it first")
+        return len(self.type.tensor_type.shape.dim)
+
+    def __add__(self, other: "Value | Array | Scalar") -> "Value":
+        return self.graph.op("Add", self, other)
+
+    def __sub__(self, other: "Value | Array | Scalar") -> "Value":
+        return self.graph.op("Sub", self, other)
+
+    def __mul__(self, other: "Value | Array | Scalar") -> "Value":
+        return self.graph.op("Mul", self, other)
+
+    def __truediv__(self, other: "Value | Array | Scalar") -> "Value":
+        return self.graph.op("Div", self, other)
+
+    def __rfloordiv__(self, other: "Array | Scalar") -> "Value":
+        return self.graph.op("Div", self.graph.constant(np.asarray(other, self.dtype)), self)
+
+    def __floordiv__(self, other: "Value | Array | Scalar") -> "Value":
+        """Division of integers as ONNX does it: it truncates, so it is a floor only for operands of the same sign."""
+        return self.graph.op("Div", self, other)
+
+    def __mod__(self, other: "Value | Array | Scalar") -> "Value":
+        return self.graph.op("Mod", self, other)
+
+    # numpy's arrays claim to compare with anything, hence mypy's complaint about overlapping signatures.
+    def __lt__(self, other: "Value | Array | Scalar") -> "Value":  # type: ignore[misc]
+        return self.graph.op("Less", self, other)
+
+    def __le__(self, other: "Value | Array | Scalar") -> "Value":  # type: ignore[misc]
+        return self.graph.op("LessOrEqual", self, other)
+
+    def __gt__(self, other: "Value | Array | Scalar") -> "Value":  # type: ignore[misc]
+        return self.graph.op("Greater", self, other)
+
+    def __ge__(self, other: "Value | Array | Scalar") -> "Value":  # type: ignore[misc]
+        return self.graph.op("GreaterOrEqual", self, other)
+
+    def equals(self, other: "Value | Array | Scalar") -> "Value":
+        """Elementwise; ``==`` keeps its Python meaning, so that values can be put into sets and compared."""
+        return self.graph.op("Equal", self, other)
+
+    def __and__(self, other: "Value | Array | Scalar") -> "Value":
+        return self.graph.op("And", self, other)
+
+    def __or__(self, other: "Value | Array | Scalar") -> "Value":
+        return self.graph.op("Or", self, other)
+
+    def __invert__(self) -> "Value":
+        return self.graph.op("Not", self)
+
+    def cast(self, dtype: npt.DTypeLike) -> "Value":
+        if self.dtype == np.dtype(dtype):
+            return self
+        return self.graph.op("Cast", self, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def reshape(self, *shape: "int | Value") -> "Value":
+        """:param shape: sizes, -1 for the one to infer; a Value is an int64 [1]."""
+        if all(isinstance(size, int) for size in shape):
+            return self.graph.op("Reshape", self, np.array(shape, np.int64))
+        sizes = [size if isinstance(size, Value) else np.array([size], np.int64) for size in shape]
+        return self.graph.op("Reshape", self, self.graph.concat(sizes))
+
+    def reshape_like(self, other: "Value") -> "Value":
+        """Take another value's shape, whose rank inference then knows."""
+        reshaped = self.graph.op("Reshape", self, self.graph.op("Shape", other))
+        type_ = onnx.TypeProto()
+        type_.CopyFrom(other.type)
+        type_.tensor_type.elem_type = self.type.tensor_type.elem_type
+        return Value(self.graph, reshaped.name, type_)
+
+    def of_rank(self, rank: int) -> "Value":
+        """Say the rank where inference cannot see it; no operation is added."""
+        if self.type.tensor_type.HasField("shape"):
+            assert self.rank == rank, f"{self.name} is of rank {self.rank}, not {rank}"
+            return self
+        return Value(self.graph, self.name, _sized(self.dtype, [None] * rank))
+
+    def unsqueeze(self, *axes: int) -> "Value":
+        return self.graph.op("Unsqueeze", self, np.array(axes, np.int64))
+
+    def squeeze(self, *axes: int) -> "Value":
+        return self.graph.op("Squeeze", self, np.array(axes, np.int64))
+
+    def slice(self, start: int, end: int, axis: int = 0) -> "Value":
+        return self.graph.op("Slice", self, *(np.array([i], np.int64) for i in (start, end, axis)))
+
+    def size(self, axis: int = 0) -> "Value":
+        """The length along one axis: int64 [1]."""
+        return self.graph.op("Shape", self, start=axis, end=axis + 1)
+
+
+@dataclass
+class _Level:
+    """The graph itself, or the body of an ``If`` or ``Loop`` that is being written."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+
+    def proto(self, name: str, initializers: Sequence[onnx.TensorProto] = ()) -> onnx.GraphProto:
+        infos = [[helper.make_value_info(v.name, v.type) for v in values] for values in (self.inputs, self.outputs)]
+        return helper.make_graph(self.nodes, name, infos[0], infos[1], initializer=initializers)
+
+
+class Graph:
+    """One graph. What is written inside a callback of ``if_`` or ``loop`` goes into its body, which sees all values."""
+
+    def __init__(self) -> None:
+        self._levels = [_Level()]
+        self._scopes: list[str] = []
+        self._counters: dict[str, int] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
+        self._initializers: dict[str, onnx.TensorProto] = {}
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Names made inside begin with ``name/``."""
+        self._scopes.append(name)
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    def input(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int | str]) -> Value:
+        value = Value(self, name, _sized(dtype, shape))
+        self._levels[-1].inputs.append(value)
+        return value
+
+    def output(self, value: Value, name: str, shape: Sequence[int | str] | None = None) -> None:
+        """Name a value as the graph's output; ``shape`` says what inference could not."""
+        renamed = self._emit("Identity", [value], [name])[0]
+        if shape is not None:
+            renamed = Value(self, name, _sized(value.dtype, shape))
+        self._levels[-1].outputs.append(renamed)
+
+    def constant(self, array: npt.ArrayLike, name: str = "const") -> Value:
+        """An initializer; equal arrays are stored once."""
+        array = np.asarray(array)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        found = self._constants.get(key)
+        if found is None:
+            tensor = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), self._new_name(name))
+            found = self.initializer(tensor)
+            self._constants[key] = found
+        return found
+
+    def initializer(self, tensor: onnx.TensorProto) -> Value:
+        """Add a tensor as it is, one with external data too. The tensor's name must be new."""
+        self._initializers[tensor.name] = tensor
+        return Value(self, tensor.name, helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims)))
+
+    def op(self, op_type: str, *inputs: "Value | Array | Scalar | None", **attributes: Any) -> Value:
+        """Add one operation with one output.
+
+        :param inputs: values; arrays become constants; Python numbers become constants of the dtype of the first
+            value; None leaves an optional input out.
+        :raises onnx.shape_inference.InferenceError: when types or shapes do not fit the operator.
+        """
+        return self.op_many(op_type, 1, *inputs, **attributes)[0]
+
+    def op_many(
+        self, op_type: str, outputs: int, *inputs: "Value | Array | Scalar | None", **attributes: Any
+    ) -> list[Value]:
+        """As ``op``, for an operation with several outputs."""
+        first = next((i for i in inputs if isinstance(i, Value)), None)
+        operands = [None if i is None else self._value(i, first) for i in inputs]
+        base = self._new_name(op_type)
+        names = [base] if outputs == 1 else [f"{base}.{i}" for i in range(outputs)]
+        return self._emit(op_type, operands, names, attributes)
+
+    def concat(self, parts: Sequence["Value | Array"], axis: int = 0) -> Value:
+        return self.op("Concat", *parts, axis=axis)
+
+    def if_(self, condition: Value, then: "Branch", otherwise: "Branch") -> list[Value]:
+        """``If``: both callbacks return as many values, of the same types.
+
+        :param condition: bool [].
+        """
+        then_body, then_values = self._branch("then", then)
+        else_body, else_values = self._branch("else", otherwise)
+        types = [_join(a, b) for a, b in zip(then_values, else_values, strict=True)]
+        return self._with_bodies("If", [condition], types, then_branch=then_body, else_branch=else_body)
+
+    def loop(
+        self,
+        state: Sequence[Value],
+        body: Callable[..., tuple[Value | None, Sequence[Value], Sequence[Value]]],
+        trips: Value | None = None,
+        condition: Value | None = None,
+    ) -> list[Value]:
+        """``Loop``: ``body(g, i, *state)`` gives (go on: bool [] or None, next state, what is stacked a trip).
+
+        State keeps its dtype and rank; its sizes may change from trip to trip.
+
+        :param trips: int64 [], the most trips; None for no limit.
+        :param condition: bool [], whether to make the first trip; None for yes.
+        :return: the last state, then what was stacked.
+        """
+        with self.scope("body"), self._level() as level:
+            i = self.input(self._new_name("i"), np.int64, [])
+            self.input(self._new_name("condition"), np.bool_, [])
+            carried = [_unsized(self, self._new_name("state"), value) for value in state]
+            level.inputs.extend(carried)
+            again, following, stacked = body(self, i, *carried)
+            again = self.constant(np.array(True)) if again is None else again
+            for value in (again, *following, *stacked):
+                self.output(value, self._new_name("out"))
+        types = [_unsized(self, "", value).type for value in state]
+        types += [_sized(value.dtype, [None] * (value.rank + 1)) for value in stacked]
+        return self._with_bodies("Loop", [trips, condition, *state], types, body=level.proto("body"))
+
+    def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
+        """The finished model, checked."""
+        graph = self._levels[0].proto("m2v_onnx", list(self._initializers.values()))
+        model = helper.make_model(graph, producer_name=PRODUCER, opset_imports=_OPSETS, ir_version=IR_VERSION)
+        helper.set_model_props(model, dict(sorted(metadata.items())))
+        return model
+
+    def _value(self, operand: "Value | Array | Scalar", like: Value | None) -> Value:
+        if isinstance(operand, Value):
+            return operand
+        if isinstance(operand, np.ndarray):
+            return self.constant(operand)
+        if like is None:
+            raise TypeError(f"a bare {operand!r} has no dtype here: pass np.array({operand!r}, dtype)")
+        return self.constant(np.array(operand, like.dtype))
+
+    def _emit(
+        self,
+        op_type: str,
+        inputs: Sequence[Value | None],
+        outputs: Sequence[str],
+        attributes: Mapping[str, Any] | None = None,
+    ) -> list[Value]:
+        names = ["" if value is None else value.name for value in inputs]
+        node = helper.make_node(op_type, names, list(outputs), name=outputs[0], **(attributes or {}))
+        types = {value.name: value.type for value in inputs if value is not None}
+        data = {name: t for name in names if (t := self._initializers.get(name)) is not None and _is_small(t)}
+        schema = onnx.defs.get_schema(op_type, OPSET)
+        inferred = shape_inference.infer_node_outputs(
+            schema, node, types, data, opset_imports=_OPSETS, ir_version=IR_VERSION
+        )
+        self._levels[-1].nodes.append(node)
+        return [Value(self, name, inferred[name]) for name in outputs]
+
+    def _new_name(self, base: str) -> str:
+        path = "/".join([*self._scopes, base])
+        count = self._counters.get(path, 0)
+        self._counters[path] = count + 1
+        return f"{path}_{count}"
+
+    @contextmanager
+    def _level(self) -> Iterator[_Level]:
+        self._levels.append(_Level())
+        try:
+            yield self._levels[-1]
+        finally:
+            self._levels.pop()
+
+    def _branch(self, name: str, build: "Branch") -> tuple[onnx.GraphProto, list[Value]]:
+        with self.scope(name), self._level() as level:
+            values = list(build(self))
+            for value in values:
+                self.output(value, self._new_name("out"))
+        return level.proto(name), values
+
+    def _with_bodies(
+        self, op_type: str, inputs: Sequence[Value | None], types: Sequence[onnx.TypeProto], **bodies: onnx.GraphProto
+    ) -> list[Value]:
+        base = self._new_name(op_type)
+        names = [f"{base}.{i}" for i in range(len(types))]
+        arguments = ["" if value is None else value.name for value in inputs]
+        self._levels[-1].nodes.append(helper.make_node(op_type, arguments, names, name=base, **bodies))
+        return [Value(self, name, type_) for name, type_ in zip(names, types, strict=True)]
+
+
+def _is_small(tensor: onnx.TensorProto) -> bool:
+    """Worth giving to shape inference: shapes, axes, slice bounds."""
+    return int(np.prod(tensor.dims)) <= 16
+
+
+def _unsized(graph: Graph, name: str, value: Value) -> Value:
+    """The value's dtype and rank, its sizes forgotten."""
+    return Value(graph, name, _sized(value.dtype, [None] * value.rank))
+
+
+def _join(a: Value, b: Value) -> onnx.TypeProto:
+    """The type of what is one or the other: sizes only where both agree."""
+    if a.dtype != b.dtype or a.rank != b.rank:
+        raise TypeError(f"the branches differ: {a.name} is {a.dtype} of rank {a.rank}, {b.name} {b.dtype} of {b.rank}")
+    sizes = [
+        one.dim_value if one.HasField("dim_value") and one == other else None
+        for one, other in zip(a.type.tensor_type.shape.dim, b.type.tensor_type.shape.dim, strict=True)
+    ]
+    return _sized(a.dtype, sizes)
+
+
+def _sized(dtype: npt.DTypeLike, shape: Sequence[int | str | None]) -> onnx.TypeProto:
+    elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return helper.make_tensor_type_proto(elem_type, cast(list[int | str], list(shape)))

@@ -1,0 +1,45 @@
+"""Static embedding models (Model2Vec) in onnxruntime."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from m2v_onnx.errors import (
+        ExportError,
+        InvalidModelError,
+        InvalidTextError,
+        M2vOnnxError,
+        MissingExtraError,
+        ModelNotFoundError,
+    )
+    from m2v_onnx.milvus import Model2VecEmbeddingFunction
+    from m2v_onnx.model import OnnxStaticModel
+
+_HOMES = {
+    "Model2VecEmbeddingFunction": "milvus",
+    "OnnxStaticModel": "model",
+    "ExportError": "errors",
+    "InvalidModelError": "errors",
+    "InvalidTextError": "errors",
+    "M2vOnnxError": "errors",
+    "MissingExtraError": "errors",
+    "ModelNotFoundError": "errors",
+}
+
+__all__ = [
+    "ExportError",
+    "InvalidModelError",
+    "InvalidTextError",
+    "M2vOnnxError",
+    "MissingExtraError",
+    "Model2VecEmbeddingFunction",
+    "ModelNotFoundError",
+    "OnnxStaticModel",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used: the import itself costs nothing, and the CLI answers at once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,141 @@
+"""A model's files on disk: a bundle, or a graph that others exported with its tokenizer beside it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
+from m2v_onnx.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, TOKENIZER
+
+FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
+"""Where other exporters put theirs."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What the runtime opens.
+
+    :ivar graph: the .onnx file.
+    :ivar folder: where tokenizer.json and config.json are.
+    :ivar config: config.json; {} without one.
+    """
+
+    graph: Path
+    folder: Path
+    config: Mapping[str, Any]
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / TOKENIZER
+
+    @property
+    def golden(self) -> Path | None:
+        path = self.folder / GOLDEN
+        return path if MANIFEST in self.config and path.is_file() else None
+
+    @property
+    def manifest(self) -> dict[str, dict[str, Any]]:
+        """{path: {"size": bytes, "sha256": hexadecimal}}; {} for what is no bundle."""
+        return dict(self.config.get(MANIFEST, {}).get("files", {}))
+
+
+def read_bundle(folder: Path) -> ModelFiles | None:
+    """A bundle's files; None where the folder is none.
+
+    :raises InvalidModelError: when a file is missing or not of the size that the bundle was written with.
+    """
+    config = read_config(folder)
+    if MANIFEST not in config:
+        return None
+    files = ModelFiles(folder / BAG, folder, config)
+    check_sizes(files)
+    return files
+
+
+def read_graph_file(path: Path) -> ModelFiles:
+    """An .onnx file with its tokenizer beside it or one folder up.
+
+    :raises ModelNotFoundError: without a tokenizer.
+    """
+    for folder in (path.parent, path.parent.parent):
+        if (folder / TOKENIZER).is_file():
+            files = ModelFiles(path, folder, read_config(folder))
+            if MANIFEST in files.config:
+                check_sizes(files)
+            return files
+    raise ModelNotFoundError(
+        f"{path} has no {TOKENIZER} beside it or one folder up: copy the one that the model was exported with"
+    )
+
+
+def read_foreign(folder: Path) -> ModelFiles | None:
+    """A folder with a graph of others; None where there is none."""
+    graphs = [folder / name for name in FOREIGN_GRAPHS if (folder / name).is_file()]
+    return read_graph_file(graphs[0]) if graphs else None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json; {} where there is none.
+
+    :raises InvalidModelError: when it is no JSON object, or a bundle's of a newer format.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidModelError(f"{path}: expected a JSON object ({error}): copy it or export it again") from error
+    if not isinstance(config, dict):
+        raise InvalidModelError(f"{path}: expected a JSON object, got {type(config).__name__}")
+    manifest = config.get(MANIFEST)
+    if manifest is not None:
+        _check_manifest(manifest, path)
+    return config
+
+
+def check_sizes(files: ModelFiles) -> None:
+    """:raises InvalidModelError: for the first file that is missing or of another size than recorded."""
+    for name, entry in files.manifest.items():
+        path = files.folder / name
+        if not path.is_file():
+            raise InvalidModelError(f"{files.folder}: the bundle's file {name} is missing: copy it or export it again")
+        size = path.stat().st_size
+        if size != entry["size"]:
+            raise InvalidModelError(
+                f"{path}: expected {entry['size']:,} bytes, got {size:,}: copy the bundle or export it again"
+            )
+
+
+def check_sha256(files: ModelFiles) -> None:
+    """:raises InvalidModelError: for the first file whose content is not what was written."""
+    for name, entry in files.manifest.items():
+        found = sha256(files.folder / name)
+        if found != entry["sha256"]:
+            raise InvalidModelError(
+                f"{files.folder / name}: expected sha256 {entry['sha256']}, got {found}:"
+                " the file was changed or damaged; copy the bundle or export it again"
+            )
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_manifest(manifest: Any, path: Path) -> None:
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if version != FORMAT_VERSION:
+        raise InvalidModelError(
+            f"{path}: expected bundle format {FORMAT_VERSION}, got {version!r}:"
+            " pip install --upgrade m2v-onnx, or export the model again"
+        )
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("size"), int) and isinstance(entry.get("sha256"), str)
+        for entry in files.values()
+    ):
+        raise InvalidModelError(f"{path}: its list of files is damaged: export the model again")

@@ -1,0 +1,65 @@
+"""Bundles of Model2Vec folders, exported on first use."""
+
+import hashlib
+import os
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from m2v_onnx.bundle import ModelFiles, read_bundle
+from m2v_onnx.errors import InvalidModelError, MissingExtraError
+from m2v_onnx.format import CACHE_VARIABLE, PRODUCER
+
+
+def cache_folder() -> Path:
+    """Where exported bundles are kept: M2V_ONNX_CACHE, or the platform's folder for such."""
+    if os.environ.get(CACHE_VARIABLE):
+        return Path(os.environ[CACHE_VARIABLE]).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
+    elif sys.platform == "darwin":
+        base = Path("~/Library/Caches")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return base.expanduser() / PRODUCER
+
+
+def exported(folder: Path, *, name: str | None = None, revision: str = "") -> ModelFiles:
+    """The bundle of a Model2Vec folder, from the cache where its files have not changed since.
+
+    :param name: the source's name for the card; the folder's by default.
+    :raises InvalidModelError: when the source is damaged.
+    :raises MissingExtraError: when it must be exported and the exporter's packages are not installed.
+    """
+    target = cache_folder() / f"{folder.resolve().name}-{_fingerprint(folder)}"
+    try:
+        files = read_bundle(target) if target.is_dir() else None
+    except InvalidModelError as error:
+        raise InvalidModelError(f"{error}; or delete {target}, and it is exported again") from error
+    if files:
+        return files
+    for package in ("onnx", "model2vec"):
+        if find_spec(package) is None:
+            raise MissingExtraError(f"{folder} is a Model2Vec model and no bundle: to export it", "export", package)
+    from m2v_export import ExportError, export_model
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        export_model(folder, target, name=name, revision=revision or None)
+    except ExportError:
+        if not target.is_dir():  # else another process was faster
+            raise
+    files = read_bundle(target)
+    assert files is not None
+    return files
+
+
+def _fingerprint(folder: Path) -> str:
+    """Changes with the files' places, sizes and times, and with the exporter."""
+    digest = hashlib.sha256(f"{folder.resolve()} {version(PRODUCER)}".encode())
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".safetensors", ".json"):
+            stat = path.stat()
+            digest.update(f"{path.relative_to(folder).as_posix()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]

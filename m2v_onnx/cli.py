@@ -1,0 +1,279 @@
+"""The command ``m2v-onnx``: a thin layer over the Python API."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from m2v_onnx.errors import M2vOnnxError, MissingExtraError
+
+FAILURE = 1
+WRONG_USE = 2
+
+if TYPE_CHECKING:
+    from m2v_onnx.locate import LocateOptions
+
+_Command = Callable[[argparse.Namespace], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    :return: 0, 1 after a failure (one line on standard error), 2 after wrong use.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)  # leaves with 2 by itself
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, `head` say, had enough
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except UsageError as error:
+        return _complain(options.command, error, WRONG_USE)
+    except (M2vOnnxError, OSError, ValueError, TypeError) as error:
+        return _complain(options.command, error, FAILURE)
+    return 0
+
+
+class UsageError(Exception):
+    """Options that argparse lets pass and that make no sense together."""
+
+
+def _complain(command: str, error: Exception, code: int) -> int:
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"m2v-onnx {command}: {text}", file=sys.stderr)
+    return code
+
+
+def _export(options: argparse.Namespace) -> None:
+    _need("to export", ("onnx", "model2vec"))
+    from m2v_export import export_model
+
+    from m2v_onnx.model import UNSET
+
+    length = UNSET if options.max_length is None else options.max_length
+    report = export_model(
+        options.source,
+        options.out,
+        normalize=options.normalize,
+        max_length=None if length == 0 else length,
+        single_file=options.single_file,
+        name=options.name,
+        revision=options.revision,
+        token=options.token,
+        subfolder=options.subfolder,
+    )
+    for name, entry in report.files.items():
+        print(f"{entry['size']:>13,}  {entry['sha256']}  {name}")
+    for note in report.notes:
+        print(note)
+    print(f"largest difference to the golden vectors: {report.differences.largest:.1e}")
+    print(f"golden vectors to model2vec: {report.differences.model2vec:.1e}")
+    print(f"wrote {report.folder}")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    _need("to verify", ("onnx", "model2vec"))
+    from m2v_export import verify_bundle
+
+    differences = verify_bundle(options.bundle, options.source)
+    print("sha256 of every file: as written")
+    for name, distance in differences.graphs.items():
+        print(f"{name}: token ids equal, largest difference to the golden vectors {distance:.1e}")
+    if differences.model2vec is not None:
+        print(f"model2vec: token ids equal, largest difference to the golden vectors {differences.model2vec:.1e}")
+
+
+def _info(options: argparse.Namespace) -> None:
+    from m2v_onnx.model import OnnxStaticModel
+
+    model = OnnxStaticModel.from_pretrained(options.bundle, **_location(options))
+    rows: dict[str, object] = {
+        "graph": model.files.graph,
+        "dim": model.dim,
+        "normalize": model.normalize,
+        "max_length": model.max_length,
+        "median_token_length": model.median_token_length,
+        "tokens from": "tokenizers",
+        "unknown token": model.unk_token_id,
+    }
+    if model.metadata:
+        rows |= {
+            "source": f"{model.metadata.source} {model.metadata.revision}".strip(),
+            "source sha256": model.metadata.source_sha256,
+            "precision": model.metadata.precision,
+            "exporter": model.metadata.exporter,
+        }
+    for key, value in rows.items():
+        print(f"{key + ':':<21}{value}")
+    for name, entry in sorted(model.files.manifest.items()):
+        print(f"{entry['size']:>13,}  {name}")
+
+
+def _embed(options: argparse.Namespace) -> None:
+    from m2v_onnx.embed import embed
+
+    if options.texts and options.input:
+        raise UsageError("got texts and --input: give one of them")
+    if not options.texts and not options.input and sys.stdin.isatty():
+        raise UsageError("got no texts: give them as arguments, with --input FILE, or on standard input")
+    if options.input and options.input.suffix not in (".txt", ".jsonl"):
+        raise UsageError(f"--input: expected a .txt or .jsonl file, got {options.input}")
+    if options.output and options.output.suffix not in (".npy", ".jsonl"):
+        raise UsageError(f"--output: expected a .npy or .jsonl file, got {options.output}")
+    if options.progress:
+        _need("a progress bar", ("tqdm",))
+    embed(
+        options.model,
+        texts=options.texts,
+        source=options.input,
+        target=options.output,
+        field=options.field,
+        batch_size=options.batch_size,
+        progress=options.progress,
+        location=_location(options),
+    )
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from m2v_onnx.demo import demo
+
+    demo(options.model, options.query)
+
+
+def _location(options: argparse.Namespace) -> "LocateOptions":
+    return {"revision": options.revision, "token": options.token, "subfolder": options.subfolder}
+
+
+def _need(purpose: str, packages: Sequence[str]) -> None:
+    """:raises MissingExtraError: naming the first package that is not installed."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtraError(purpose, "export", package)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="m2v-onnx",
+        description="Model2Vec static embeddings in ONNX.",
+        epilog="`m2v-onnx COMMAND --help` has examples of each.",
+    )
+    parser.add_argument("--version", action="version", version=f"m2v-onnx {version('m2v-onnx')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    export = _command(
+        commands,
+        "export",
+        _export,
+        "write a Model2Vec model as a bundle and check it against model2vec",
+        "m2v-onnx export minishlab/potion-base-8M potion-base-8M-onnx",
+        "m2v-onnx export path/to/model out --max-length 256",
+    )
+    export.add_argument("source", metavar="SOURCE", help="a model's folder, or a Hub id")
+    export.add_argument("out", metavar="OUT", type=Path, help="the bundle's folder; it must not exist")
+    export.add_argument(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="divide vectors by their L2 norm, or do not; the model's own setting by default",
+    )
+    export.add_argument(
+        "--max-length",
+        type=_at_least_zero,
+        metavar="TOKENS",
+        help="truncate texts to so many tokens, 0 for no limit; the model's own setting by default",
+    )
+    export.add_argument("--single-file", action="store_true", help="put the table into each graph's file")
+    export.add_argument("--name", help="the model's name in the card; by default the Hub id or the folder's name")
+    _add_location(export)
+
+    embed = _command(
+        commands,
+        "embed",
+        _embed,
+        "make the vectors of texts",
+        "m2v-onnx embed minishlab/potion-base-2M 'a text' 'another one'",
+        "m2v-onnx embed BUNDLE --input lines.txt --output vectors.npy --progress",
+        "m2v-onnx embed BUNDLE --input docs.jsonl --field body --output vectors.jsonl",
+        "cat lines.txt | m2v-onnx embed BUNDLE > vectors.jsonl",
+    )
+    embed.add_argument("model", metavar="MODEL", help="a bundle, an .onnx file, a model's folder, or a Hub id")
+    embed.add_argument(
+        "texts", metavar="TEXT", nargs="*", help="texts; without them and --input: lines of standard input"
+    )
+    embed.add_argument("-i", "--input", type=Path, metavar="FILE", help="a .txt file, a text a line, or a .jsonl file")
+    embed.add_argument("-o", "--output", type=Path, metavar="FILE",
+                       help="a .npy file, float32 [N, dim], or a .jsonl file; standard output by default")  # fmt: skip
+    embed.add_argument("--field", default="text", help="the key of the text in .jsonl objects (default: %(default)s)")
+    embed.add_argument("--batch-size", type=_at_least_one, default=1024, metavar="TEXTS")
+    embed.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
+    _add_location(embed)
+
+    verify = _command(
+        commands,
+        "verify",
+        _verify,
+        "check a bundle's files, and its vectors against model2vec's",
+        "m2v-onnx verify BUNDLE",
+        "m2v-onnx verify BUNDLE path/to/source",
+    )
+    verify.add_argument("bundle", metavar="BUNDLE", type=Path)
+    verify.add_argument("source", metavar="SOURCE", nargs="?", help="the Model2Vec model that it was exported from")
+
+    info = _command(commands, "info", _info, "what a model is and which files it has", "m2v-onnx info BUNDLE")
+    info.add_argument("bundle", metavar="BUNDLE", help="or anything else that `embed` takes as a model")
+    _add_location(info)
+
+    demo = _command(
+        commands,
+        "demo",
+        _demo,
+        "index a small text into Milvus Lite and search it",
+        "m2v-onnx demo",
+        "m2v-onnx demo BUNDLE 'how do whales breathe?'",
+    )
+    demo.add_argument("model", metavar="MODEL", nargs="?", default="minishlab/potion-base-2M")
+    demo.add_argument("query", metavar="QUERY", nargs="*", help="what to search for")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: _Command, text: str, *examples: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_location(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--revision", help="a commit, branch or tag on the Hub")
+    parser.add_argument("--token", help="the Hub's access token; by default huggingface_hub's own, HF_TOKEN say")
+    parser.add_argument("--subfolder", help="a folder inside the model's folder or repository")
+
+
+def _at_least_zero(value: str) -> int:
+    if not value.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number, got {value!r}")
+    return int(value)
+
+
+def _at_least_one(value: str) -> int:
+    number = _at_least_zero(value)
+    if number < 1:
+        raise argparse.ArgumentTypeError("expected a number from 1")
+    return number

@@ -1,0 +1,33 @@
+"""What can go wrong, in the words of the user. Every error of this project is an ``M2vOnnxError``."""
+
+
+class M2vOnnxError(Exception):
+    """The base of all. The message says what was got, what was expected and what to do."""
+
+
+class ModelNotFoundError(M2vOnnxError, FileNotFoundError):
+    """Nothing by that name. The usual cause is a typing error in a path, or a Hub id without network: the message
+    lists the places that were tried and the command that mends each."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InvalidModelError(M2vOnnxError, ValueError):
+    """The files are there and wrong: truncated, foreign, or not fitting each other. Copy or export them again."""
+
+
+class InvalidTextError(M2vOnnxError, ValueError):
+    """A text that is no Unicode text: it holds a lone surrogate. Replace it, or decode the bytes it came from anew."""
+
+
+class ExportError(M2vOnnxError, RuntimeError):
+    """The export could not be finished, for a reason that is not the source's: the output folder, the disk, or a
+    check of the written bundle that failed. Nothing is left behind."""
+
+
+class MissingExtraError(M2vOnnxError, ImportError):
+    """An optional dependency is not installed; the message has the pip command."""
+
+    def __init__(self, purpose: str, extra: str, package: str) -> None:
+        super().__init__(f"{purpose} needs the package {package}: pip install 'm2v-onnx[{extra}]'")

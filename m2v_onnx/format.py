@@ -1,0 +1,37 @@
+"""The bundle's format: versions, file names and metadata keys. The exporter writes them, the runtime reads them."""
+
+FORMAT_VERSION = 1
+"""Raised when an older runtime would read a bundle wrongly."""
+
+OPSET = 18
+"""ONNX operators: every onnxruntime since 1.14 has them, the web and mobile builds too."""
+
+IR_VERSION = 8
+"""ONNX file format: the one that came with opset 18. Newer ones are refused by older onnxruntimes."""
+
+PRODUCER = "m2v-onnx"
+
+BAG = "onnx/bag.onnx"
+PADDED = "onnx/model.onnx"
+TEXT = "onnx/text.onnx"
+TABLE = "onnx/model.onnx_data"
+"""The table as external data of all graphs, under the name that the Hub and transformers.js look for."""
+
+TOKENIZER = "tokenizer.json"
+CONFIG = "config.json"
+GOLDEN = "golden.json"
+CARD = "README.md"
+
+MANIFEST = "m2v_onnx"
+"""The key in config.json that marks a bundle: {"format_version": int, "files": {path: {"size", "sha256"}}}."""
+
+EMBEDDING = "sentence_embedding"
+"""Output of every graph: float32 [N, dim], normalized if the model says so."""
+
+MEAN = "mean_embedding"
+"""Output of bag.onnx where the model normalizes: float32 [N, dim], the same before normalization."""
+
+NORM_EPSILON = 1e-32
+"""Added to the norm before dividing, as model2vec does; a zero vector stays zero."""
+
+CACHE_VARIABLE = "M2V_ONNX_CACHE"

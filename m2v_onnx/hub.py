@@ -1,0 +1,95 @@
+"""Models on the Hugging Face Hub, through huggingface_hub and its cache."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from m2v_onnx.bundle import read_config
+from m2v_onnx.errors import MissingExtraError, ModelNotFoundError
+from m2v_onnx.format import CONFIG, MANIFEST
+
+SOURCE_PATTERNS = (
+    CONFIG,
+    "config_sentence_transformers.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "0_StaticEmbedding/*",
+    "README.md",
+)
+"""The files of a Model2Vec model, in any layout."""
+
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A repository at one commit, on disk.
+
+    :ivar folder: where its files are, the subfolder included.
+    :ivar revision: the commit.
+    """
+
+    folder: Path
+    revision: str
+
+
+def is_repo_id(name: str) -> bool:
+    return _REPO_ID.fullmatch(name) is not None
+
+
+def download(
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    subfolder: str | None = None,
+    force_download: bool = True,
+    tried: Sequence[str] = (),
+    bundle: bool = True,
+) -> Snapshot:
+    """Get a bundle where the repository has one and it is wanted, else a Model2Vec model's files.
+
+    Without network, or with HF_HUB_OFFLINE=1, huggingface_hub's cached snapshot serves.
+
+    :param force_download: False to take a cached snapshot where there is one, without asking the Hub.
+    :param tried: what the caller looked for before, for the error.
+    :raises ModelNotFoundError: when the Hub does not have it, or cannot be reached.
+    :raises MissingExtraError: without huggingface_hub.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{repo_id!r} is no file or folder here, and the Hugging Face Hub", "hub", "huggingface_hub"
+        ) from error
+    prefix = f"{subfolder.strip('/')}/" if subfolder else ""
+
+    def fetch(patterns: Sequence[str], **options: Any) -> Path:
+        allowed = [prefix + pattern for pattern in patterns]
+        return Path(snapshot_download(repo_id, revision=revision, token=token, allow_patterns=allowed, **options))
+
+    def complete(**options: Any) -> Path:
+        config = read_config(fetch([CONFIG], **options) / prefix) if bundle else {}
+        files = list(config[MANIFEST]["files"]) if MANIFEST in config else []
+        return fetch([CONFIG, *files] if files else SOURCE_PATTERNS, **options)
+
+    try:
+        if not force_download:
+            try:
+                root = complete(local_files_only=True)
+                if any((root / prefix).glob("**/*.safetensors")) or any((root / prefix).glob("**/*.onnx")):
+                    return Snapshot(root / prefix, root.name)
+            except LocalEntryNotFoundError:
+                pass
+        root = complete()
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelNotFoundError(
+            f"no model {repo_id!r}: {''.join(f'{t}; ' for t in tried)}the Hub did not give it: {reason}."
+            " Check the name, the token and the network; or run"
+            f" `m2v-onnx export {repo_id} OUT` where there is network and copy the folder OUT here"
+        ) from error
+    return Snapshot(root / prefix, root.name)

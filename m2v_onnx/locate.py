@@ -1,0 +1,93 @@
+"""Where a model comes from: a name becomes files, or an error that says what was tried.
+
+In this order: a file or folder; the model that comes with the package; the Hugging Face Hub.
+"""
+
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from m2v_onnx import hub
+from m2v_onnx.bundle import ModelFiles, read_bundle, read_foreign, read_graph_file
+from m2v_onnx.cache import exported
+from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
+
+BUNDLED = "minishlab/potion-base-2M"
+"""The model inside the wheel."""
+
+
+class LocateOptions(TypedDict, total=False):
+    """Which version of a model.
+
+    :ivar subfolder: a folder inside the folder or the Hub's repository.
+    :ivar revision: a commit, branch or tag on the Hub.
+    :ivar token: the Hub's access token.
+    :ivar force_download: False to take a cached snapshot where there is one, without asking the Hub for a newer one.
+    """
+
+    subfolder: str | None
+    revision: str | None
+    token: str | None
+    force_download: bool
+
+
+def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelFiles:
+    """Find a model's files; download and export them where that is needed.
+
+    :raises ModelNotFoundError: when there is nothing by that name; says what was tried.
+    :raises InvalidModelError: when there is something, and it is damaged.
+    :raises MissingExtraError: when an optional package is needed for it.
+    """
+    if not isinstance(model_source, (str, Path)) or not str(model_source):
+        raise TypeError(f"expected a path or a Hub id, got {model_source!r}")
+    name = Path(model_source).as_posix()
+    subfolder = options.get("subfolder")
+    path = Path(model_source).expanduser()
+    if path.is_file():
+        if path.suffix != ".onnx":
+            raise InvalidModelError(f"{path}: expected a model's folder or an .onnx file")
+        return read_graph_file(path)
+    if path.is_dir():
+        return _read_folder(path / subfolder if subfolder else path)
+    if name == BUNDLED and not subfolder and not options.get("revision"):
+        return bundled()
+    tried = [f"no file or folder {path}", f"not the model that comes with m2v-onnx, {BUNDLED}"]
+    if not hub.is_repo_id(name):
+        raise ModelNotFoundError(f"no model {name!r}: {'; '.join(tried)}; no name of a Hub repository (owner/name)")
+    snapshot = hub.download(
+        name,
+        revision=options.get("revision"),
+        token=options.get("token"),
+        subfolder=subfolder,
+        force_download=options.get("force_download", True),
+        tried=tried,
+    )
+    return read_bundle(snapshot.folder) or exported(snapshot.folder, name=name, revision=snapshot.revision)
+
+
+def bundled() -> ModelFiles:
+    """The model inside the wheel; in a source tree, the one in models/.
+
+    :raises ModelNotFoundError: when the installation lacks it.
+    """
+    package, name = Path(__file__).parent, BUNDLED.rpartition("/")[2]
+    tried = (package / "bundled" / name, package.parent / "models" / f"{name}-onnx")
+    for folder in tried:
+        if folder.is_dir() and (files := read_bundle(folder)):
+            return files
+    raise ModelNotFoundError(f"the bundle of {BUNDLED} is in none of {', '.join(map(str, tried))}: reinstall m2v-onnx")
+
+
+def _read_folder(folder: Path) -> ModelFiles:
+    files = read_bundle(folder)
+    if files:
+        return files
+    if any(folder.glob("**/model.safetensors")):
+        return exported(folder)
+    files = read_foreign(folder)
+    if files:
+        return files
+    found = sorted(path.name for path in folder.iterdir())[:10] if folder.is_dir() else "no such folder"
+    raise ModelNotFoundError(
+        f"{folder}: expected a bundle (m2v-onnx export SOURCE OUT writes one), a Model2Vec folder with"
+        f" model.safetensors and tokenizer.json, or an .onnx file with tokenizer.json; found {found}"
+    )

@@ -1,0 +1,156 @@
+"""Opening a graph and running it on flat token ids, whoever exported it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from m2v_onnx.errors import InvalidModelError
+from m2v_onnx.format import EMBEDDING, MEAN, NORM_EPSILON
+from m2v_onnx.metadata import Metadata
+from m2v_onnx.tokens import Ids, drop
+
+Vectors = npt.NDArray[np.float32]
+Provider = str | tuple[str, Mapping[str, Any]]
+
+LOG_ERRORS = 3
+"""onnxruntime's severity: errors are raised anyway, warnings about unused initializers help nobody."""
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """How to open an onnxruntime session.
+
+    :ivar providers: onnxruntime's execution providers, in order of preference.
+    :ivar session_options: onnxruntime's own; None for one thread a run, as the runs themselves are in threads.
+    """
+
+    providers: Sequence[Provider] = ("CPUExecutionProvider",)
+    session_options: onnxruntime.SessionOptions | None = None
+
+    def open(self, path: Path) -> onnxruntime.InferenceSession:
+        """:raises InvalidModelError: when onnxruntime cannot read the graph or its table."""
+        try:
+            return onnxruntime.InferenceSession(str(path), self.session_options or _defaults(), list(self.providers))
+        except ValueError:  # a provider or option that this build does not have
+            raise
+        except Exception as error:  # onnxruntime has a class for each of its codes, with no common base
+            raise InvalidModelError(
+                f"{path}: onnxruntime {onnxruntime.__version__} cannot open it: {_first_line(error)};"
+                " copy it or export it again"
+            ) from error
+
+
+class PoolingGraph:
+    """A graph that makes vectors of token ids.
+
+    Ours take flat ids and offsets and do the rest themselves. Those of others take that, or ids and an attention mask;
+    they get neither unknown tokens nor texts without tokens, which they treat in their own ways.
+    """
+
+    def __init__(self, path: Path, config: SessionConfig, unk_token_id: int | None) -> None:
+        """:raises InvalidModelError: when it cannot be opened, or is no graph of this kind."""
+        self.path = path
+        self.session = config.open(path)
+        self._process = os.getpid()
+        self._config = config
+        self.metadata = Metadata.read(self.session.get_modelmeta().custom_metadata_map, str(path))
+        self.own = self.metadata is not None and self.metadata.graph == "bag"
+        self._unk_token_id = unk_token_id
+        self._inputs = {i.name for i in self.session.get_inputs()}
+        if self._inputs not in ({"input_ids", "offsets"}, {"input_ids", "attention_mask"}):
+            raise InvalidModelError(
+                f"{path}: expected inputs input_ids and offsets, or input_ids and attention_mask,"
+                f" got {sorted(self._inputs)}"
+            )
+        self._output = self._find_output()
+        self.dim = self._find_dim()
+        self.normalizes = self.metadata.normalize if self.metadata else self._is_normalized()
+
+    def vectors(self, ids: Ids, offsets: Ids, normalize: bool) -> Vectors:
+        """Pool each text's tokens.
+
+        :param ids: int64 [T]. :param offsets: int64 [N].
+        :return: float32 [N, dim].
+        :raises ValueError: when the graph can only normalize and that is not wanted.
+        """
+        if self._process != os.getpid():
+            self.session, self._process = self._config.open(self.path), os.getpid()
+        if self.own:
+            raw = self.normalizes and not normalize
+            output = MEAN if raw else EMBEDDING
+            vectors: Vectors = self.session.run([output], {"input_ids": ids, "offsets": offsets})[0]
+        else:
+            if self.normalizes and not normalize:
+                raise ValueError(
+                    f"{self.path} normalizes its vectors and has no others: use normalize=True, or bag.onnx"
+                )
+            vectors = self._foreign_vectors(*drop(ids, offsets, self._unk_token_id))
+        return normalized(vectors) if normalize and not self.normalizes else vectors
+
+    def _foreign_vectors(self, ids: Ids, offsets: Ids) -> Vectors:
+        lengths = np.diff(offsets, append=len(ids))
+        full = np.flatnonzero(lengths)
+        vectors = np.zeros((len(offsets), self.dim), np.float32)
+        if len(full):
+            # A text without tokens takes no ids, so the others' offsets stand.
+            feeds = self._feeds(ids, offsets[full], lengths[full])
+            vectors[full] = self.session.run([self._output], feeds)[0]
+        return vectors
+
+    def _feeds(self, ids: Ids, offsets: Ids, lengths: Ids) -> dict[str, Ids]:
+        if "offsets" in self._inputs:
+            return {"input_ids": ids, "offsets": offsets}
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        grid = np.zeros(mask.shape, np.int64)
+        grid[mask] = ids
+        return {"input_ids": grid, "attention_mask": mask.astype(np.int64)}
+
+    def _find_output(self) -> str:
+        outputs = {o.name: o.shape for o in self.session.get_outputs()}
+        if EMBEDDING in outputs:
+            return EMBEDDING
+        matrices = [name for name, shape in outputs.items() if len(shape) == 2]
+        if len(matrices) != 1:
+            raise InvalidModelError(f"{self.path}: expected an output [N, dim], got {outputs}")
+        return str(matrices[0])
+
+    def _find_dim(self) -> int:
+        if self.metadata:
+            return self.metadata.dim
+        return int(self._probe([[0]]).shape[1])
+
+    def _is_normalized(self) -> bool:
+        """Whether means of two rows come out with unit length; rows alone may be stored so."""
+        norms = np.linalg.norm(self._probe([[i, i + 1] for i in range(16)]), axis=1)
+        return bool(np.allclose(norms[norms > 0], 1, atol=1e-2))
+
+    def _probe(self, texts: list[list[int]]) -> Vectors:
+        lengths = np.array([len(text) for text in texts])
+        feeds = self._feeds(np.concatenate(texts).astype(np.int64), np.cumsum(lengths) - lengths, lengths)
+        try:
+            return np.asarray(self.session.run([self._output], feeds)[0], np.float32)
+        except Exception as error:
+            raise InvalidModelError(f"{self.path}: a first run of the graph failed: {_first_line(error)}") from error
+
+
+def normalized(vectors: Vectors) -> Vectors:
+    """Divide by the L2 norm in float32, as model2vec does; zeros stay zeros."""
+    norms: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True) + np.float32(NORM_EPSILON)
+    return vectors / norms
+
+
+def _defaults() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = LOG_ERRORS
+    return options
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
