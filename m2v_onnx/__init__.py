@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     )
     from m2v_onnx.milvus import Model2VecEmbeddingFunction
     from m2v_onnx.model import OnnxStaticModel
+    from m2v_onnx.pipeline import OnnxStaticModelPipeline
 
 _HOMES = {
     "Model2VecEmbeddingFunction": "milvus",
     "OnnxStaticModel": "model",
+    "OnnxStaticModelPipeline": "pipeline",
     "ExportError": "errors",
     "InvalidModelError": "errors",
     "InvalidTextError": "errors",
@@ -35,6 +37,7 @@ __all__ = [
     "Model2VecEmbeddingFunction",
     "ModelNotFoundError",
     "OnnxStaticModel",
+    "OnnxStaticModelPipeline",
 ]
 
 

@@ -1,14 +1,13 @@
 """A model's files on disk: a bundle, or a graph that others exported with its tokenizer beside it."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
-from m2v_onnx.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, TOKENIZER
+from m2v_onnx.errors import InvalidModelError
+from m2v_onnx.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, TEXT, TOKENIZER
 
 FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
 """Where other exporters put theirs."""
@@ -30,6 +29,16 @@ class ModelFiles:
     @property
     def tokenizer(self) -> Path:
         return self.folder / TOKENIZER
+
+    @property
+    def text(self) -> Path | None:
+        """The graph with the tokenizer inside, where the bundle has one."""
+        return self.folder / TEXT if TEXT in self.manifest else None
+
+    @property
+    def one(self) -> Path | None:
+        """The graph for one text, where the bundle has it and its bag.onnx is used."""
+        return self.folder / ONE if ONE in self.manifest and self.graph == self.folder / BAG else None
 
     @property
     def golden(self) -> Path | None:
@@ -56,19 +65,14 @@ def read_bundle(folder: Path) -> ModelFiles | None:
 
 
 def read_graph_file(path: Path) -> ModelFiles:
-    """An .onnx file with its tokenizer beside it or one folder up.
-
-    :raises ModelNotFoundError: without a tokenizer.
-    """
-    for folder in (path.parent, path.parent.parent):
-        if (folder / TOKENIZER).is_file():
-            files = ModelFiles(path, folder, read_config(folder))
-            if MANIFEST in files.config:
-                check_sizes(files)
-            return files
-    raise ModelNotFoundError(
-        f"{path} has no {TOKENIZER} beside it or one folder up: copy the one that the model was exported with"
+    """An .onnx file; its tokenizer is beside it or one folder up, if it needs one."""
+    folder = next(
+        (folder for folder in (path.parent, path.parent.parent) if (folder / TOKENIZER).is_file()), path.parent
     )
+    files = ModelFiles(path, folder, read_config(folder))
+    if MANIFEST in files.config:
+        check_sizes(files)
+    return files
 
 
 def read_foreign(folder: Path) -> ModelFiles | None:
@@ -122,6 +126,8 @@ def check_sha256(files: ModelFiles) -> None:
 
 
 def sha256(path: Path) -> str:
+    import hashlib  # here, for it costs 8 ms and only checks need it
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

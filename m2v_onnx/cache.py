@@ -1,15 +1,14 @@
 """Bundles of Model2Vec folders, exported on first use."""
 
-import hashlib
 import os
 import sys
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from m2v_onnx.bundle import ModelFiles, read_bundle
 from m2v_onnx.errors import InvalidModelError, MissingExtraError
 from m2v_onnx.format import CACHE_VARIABLE, PRODUCER
+from m2v_onnx.hub import SOURCE_PATTERNS
 
 
 def cache_folder() -> Path:
@@ -44,12 +43,14 @@ def exported(folder: Path, *, name: str | None = None, revision: str = "") -> Mo
             raise MissingExtraError(f"{folder} is a Model2Vec model and no bundle: to export it", "export", package)
     from m2v_export import ExportError, export_model
 
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         export_model(folder, target, name=name, revision=revision or None)
-    except ExportError:
+    except ExportError as error:
         if not target.is_dir():  # else another process was faster
-            raise
+            raise ExportError(
+                f"{error}. That is the cache of exported models: set {CACHE_VARIABLE} to a folder that can be written,"
+                f" or export {folder} yourself"
+            ) from error
     files = read_bundle(target)
     assert files is not None
     return files
@@ -57,9 +58,12 @@ def exported(folder: Path, *, name: str | None = None, revision: str = "") -> Mo
 
 def _fingerprint(folder: Path) -> str:
     """Changes with the files' places, sizes and times, and with the exporter."""
+    # Imported here: together they cost 20 ms, and a bundle needs neither.
+    import hashlib
+    from importlib.metadata import version
+
     digest = hashlib.sha256(f"{folder.resolve()} {version(PRODUCER)}".encode())
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".safetensors", ".json"):
-            stat = path.stat()
-            digest.update(f"{path.relative_to(folder).as_posix()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    for path in sorted(path for pattern in SOURCE_PATTERNS for path in folder.glob(pattern)):
+        stat = path.stat()
+        digest.update(f"{path.relative_to(folder).as_posix()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

@@ -16,7 +16,7 @@ FAILURE = 1
 WRONG_USE = 2
 
 if TYPE_CHECKING:
-    from m2v_onnx.locate import LocateOptions
+    from m2v_onnx.model import LoadOptions
 
 _Command = Callable[[argparse.Namespace], None]
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: 0, 1 after a failure (one line on standard error), 2 after wrong use.
     """
     parser = _parser()
-    options = parser.parse_args(arguments)  # leaves with 2 by itself
+    options = _parse(parser, arguments)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -44,6 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """As ``parse_args``, which leaves with 2 after wrong use; texts may come after options too, where argparse takes
+    the first place that it sees for all of them."""
+    options, rest = parser.parse_known_args(arguments)
+    more = getattr(options, "texts", None)
+    if more is None or any(argument.startswith("-") for argument in rest):
+        return parser.parse_args(arguments)  # its own complaint about the rest, if there is any
+    more.extend(rest)
+    return options
+
+
 class UsageError(Exception):
     """Options that argparse lets pass and that make no sense together."""
 
@@ -57,7 +68,6 @@ def _complain(command: str, error: Exception, code: int) -> int:
 def _export(options: argparse.Namespace) -> None:
     _need("to export", ("onnx", "model2vec"))
     from m2v_export import export_model
-
     from m2v_onnx.model import UNSET
 
     length = UNSET if options.max_length is None else options.max_length
@@ -67,6 +77,9 @@ def _export(options: argparse.Namespace) -> None:
         normalize=options.normalize,
         max_length=None if length == 0 else length,
         single_file=options.single_file,
+        precision=options.precision,
+        dimensions=options.dimensions,
+        vocabulary_quantization=options.vocabulary_quantization,
         name=options.name,
         revision=options.revision,
         token=options.token,
@@ -76,8 +89,12 @@ def _export(options: argparse.Namespace) -> None:
         print(f"{entry['size']:>13,}  {entry['sha256']}  {name}")
     for note in report.notes:
         print(note)
-    print(f"largest difference to the golden vectors: {report.differences.largest:.1e}")
+    print(f"largest difference to the golden vectors: {max(report.differences.graphs.values()):.1e}")
     print(f"golden vectors to model2vec: {report.differences.model2vec:.1e}")
+    if report.differences.heads:
+        print(f"largest difference to the golden outputs of the head: {max(report.differences.heads.values()):.1e}")
+    if report.differences.cosine is not None:
+        print(f"least cosine of a golden vector to model2vec's: {report.differences.cosine:.6f}")
     print(f"wrote {report.folder}")
 
 
@@ -91,19 +108,23 @@ def _verify(options: argparse.Namespace) -> None:
         print(f"{name}: token ids equal, largest difference to the golden vectors {distance:.1e}")
     if differences.model2vec is not None:
         print(f"model2vec: token ids equal, largest difference to the golden vectors {differences.model2vec:.1e}")
+    for name, distance in differences.heads.items():
+        print(f"{name}: largest difference to the golden outputs of the head {distance:.1e}")
+    if differences.cosine is not None:
+        print(f"model2vec: least cosine of a golden vector {differences.cosine:.6f}")
 
 
 def _info(options: argparse.Namespace) -> None:
     from m2v_onnx.model import OnnxStaticModel
 
-    model = OnnxStaticModel.from_pretrained(options.bundle, **_location(options))
+    model = OnnxStaticModel.from_pretrained(options.bundle, **_loading(options))
     rows: dict[str, object] = {
-        "graph": model.files.graph,
+        "graph": model.files.text if model.tokens_from == "graph" and model.files.text else model.files.graph,
         "dim": model.dim,
         "normalize": model.normalize,
         "max_length": model.max_length,
         "median_token_length": model.median_token_length,
-        "tokens from": "tokenizers",
+        "tokens from": model.tokens_from,
         "unknown token": model.unk_token_id,
     }
     if model.metadata:
@@ -113,6 +134,10 @@ def _info(options: argparse.Namespace) -> None:
             "precision": model.metadata.precision,
             "exporter": model.metadata.exporter,
         }
+        if model.metadata.activation:
+            rows["head"] = model.metadata.activation
+        if model.metadata.labels:
+            rows["labels"] = ", ".join(map(str, model.metadata.labels))
     for key, value in rows.items():
         print(f"{key + ':':<21}{value}")
     for name, entry in sorted(model.files.manifest.items()):
@@ -140,18 +165,19 @@ def _embed(options: argparse.Namespace) -> None:
         field=options.field,
         batch_size=options.batch_size,
         progress=options.progress,
-        location=_location(options),
+        loading=_loading(options),
     )
 
 
 def _demo(options: argparse.Namespace) -> None:
     from m2v_onnx.demo import demo
 
-    demo(options.model, options.query)
+    demo(options.model, options.texts)
 
 
-def _location(options: argparse.Namespace) -> "LocateOptions":
-    return {"revision": options.revision, "token": options.token, "subfolder": options.subfolder}
+def _loading(options: argparse.Namespace) -> "LoadOptions":
+    names = ("revision", "token", "subfolder", "tokenizer")
+    return {name: getattr(options, name) for name in names}  # type: ignore[return-value]
 
 
 def _need(purpose: str, packages: Sequence[str]) -> None:
@@ -177,6 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         "write a Model2Vec model as a bundle and check it against model2vec",
         "m2v-onnx export minishlab/potion-base-8M potion-base-8M-onnx",
         "m2v-onnx export path/to/model out --max-length 256",
+        "m2v-onnx export path/to/model out --precision int4 --dimensions 128",
     )
     export.add_argument("source", metavar="SOURCE", help="a model's folder, or a Hub id")
     export.add_argument("out", metavar="OUT", type=Path, help="the bundle's folder; it must not exist")
@@ -191,6 +218,20 @@ def _parser() -> argparse.ArgumentParser:
         type=_at_least_zero,
         metavar="TOKENS",
         help="truncate texts to so many tokens, 0 for no limit; the model's own setting by default",
+    )
+    export.add_argument(
+        "--precision",
+        choices=("float32", "float16", "int8", "int4"),
+        help="of the table, in the file and in memory; the model's own by default",
+    )
+    export.add_argument(
+        "--dimensions", type=_at_least_one, metavar="D", help="keep the first D dimensions; all of them by default"
+    )
+    export.add_argument(
+        "--vocabulary-quantization",
+        type=_at_least_one,
+        metavar="ROWS",
+        help="cluster the rows into so many, by model2vec (needs scikit-learn)",
     )
     export.add_argument("--single-file", action="store_true", help="put the table into each graph's file")
     export.add_argument("--name", help="the model's name in the card; by default the Hub id or the folder's name")
@@ -217,6 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--batch-size", type=_at_least_one, default=1024, metavar="TEXTS")
     embed.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
     _add_location(embed)
+    _add_tokenizer(embed)
 
     verify = _command(
         commands,
@@ -232,6 +274,7 @@ def _parser() -> argparse.ArgumentParser:
     info = _command(commands, "info", _info, "what a model is and which files it has", "m2v-onnx info BUNDLE")
     info.add_argument("bundle", metavar="BUNDLE", help="or anything else that `embed` takes as a model")
     _add_location(info)
+    _add_tokenizer(info)
 
     demo = _command(
         commands,
@@ -242,7 +285,7 @@ def _parser() -> argparse.ArgumentParser:
         "m2v-onnx demo BUNDLE 'how do whales breathe?'",
     )
     demo.add_argument("model", metavar="MODEL", nargs="?", default="minishlab/potion-base-2M")
-    demo.add_argument("query", metavar="QUERY", nargs="*", help="what to search for")
+    demo.add_argument("texts", metavar="QUERY", nargs="*", help="what to search for")
     return parser
 
 
@@ -264,6 +307,15 @@ def _add_location(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="a commit, branch or tag on the Hub")
     parser.add_argument("--token", help="the Hub's access token; by default huggingface_hub's own, HF_TOKEN say")
     parser.add_argument("--subfolder", help="a folder inside the model's folder or repository")
+
+
+def _add_tokenizer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tokenizer",
+        choices=("auto", "nanotoken", "graph", "tokenizers"),
+        default="auto",
+        help="where token ids come from; by default the first of the others that serves",
+    )
 
 
 def _at_least_zero(value: str) -> int:

@@ -12,8 +12,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 
 from m2v_onnx.errors import InvalidTextError
-from m2v_onnx.locate import LocateOptions
-from m2v_onnx.model import OnnxStaticModel
+from m2v_onnx.model import LoadOptions, OnnxStaticModel
 from m2v_onnx.session import Vectors
 
 Writer = Callable[[Vectors], None]
@@ -28,7 +27,7 @@ def embed(
     field: str,
     batch_size: int,
     progress: bool,
-    location: LocateOptions,
+    loading: LoadOptions,
 ) -> None:
     """Read texts, write vectors.
 
@@ -38,7 +37,7 @@ def embed(
     :param field: the key of the text in objects.
     :raises InvalidTextError: for a line that is no text.
     """
-    model = OnnxStaticModel.from_pretrained(model_source, **location)
+    model = OnnxStaticModel.from_pretrained(model_source, **loading)
     with _reading(texts, source, field) as stream, _writing(target, model.dim) as write:
         for vectors in model.encode_iter(stream, batch_size=batch_size, show_progress_bar=progress):
             write(vectors)
@@ -97,6 +96,8 @@ def _writing(target: Path | None, dim: int) -> Iterator[Writer]:
 @contextmanager
 def _replacing(target: Path) -> Iterator[Any]:
     """A temporary file that takes the target's place at the end; after an error nothing is left of it."""
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target}: there is no folder {target.parent}: make it first")
     handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     temporary = Path(name)
     try:

@@ -14,6 +14,8 @@ PRODUCER = "m2v-onnx"
 BAG = "onnx/bag.onnx"
 PADDED = "onnx/model.onnx"
 TEXT = "onnx/text.onnx"
+ONE = "onnx/one.onnx"
+"""One text's tokens to its vector, in as few kernels as can be: what a query takes."""
 TABLE = "onnx/model.onnx_data"
 """The table as external data of all graphs, under the name that the Hub and transformers.js look for."""
 
@@ -30,6 +32,12 @@ EMBEDDING = "sentence_embedding"
 
 MEAN = "mean_embedding"
 """Output of bag.onnx where the model normalizes: float32 [N, dim], the same before normalization."""
+
+PROBABILITIES = "probabilities"
+"""Output of every graph of a classifier: float32 [N, labels]; the labels are in the metadata."""
+
+PREDICTIONS = "predictions"
+"""Output of every graph of a regressor: float32 [N, outputs]."""
 
 NORM_EPSILON = 1e-32
 """Added to the norm before dividing, as model2vec does; a zero vector stays zero."""

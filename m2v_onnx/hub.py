@@ -7,20 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from m2v_onnx.bundle import read_config
-from m2v_onnx.errors import MissingExtraError, ModelNotFoundError
-from m2v_onnx.format import CONFIG, MANIFEST
+from m2v_onnx.errors import M2vOnnxError, MissingExtraError, ModelNotFoundError
+from m2v_onnx.format import BAG, CONFIG, MANIFEST
 
 SOURCE_PATTERNS = (
     CONFIG,
     "config_sentence_transformers.json",
     "model.safetensors",
+    "head.safetensors",
+    "pipeline.skops",
     "tokenizer.json",
     "0_StaticEmbedding/*",
     "README.md",
 )
 """The files of a Model2Vec model, in any layout."""
 
+TENSORS = ("model.safetensors", "0_StaticEmbedding/model.safetensors")
+"""Where a Model2Vec model has its table, in any layout."""
+
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+REASON_LINES = 3
+"""Lines of huggingface_hub's own errors that are worth passing on: a code, an empty one, what it stands for."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def download(
     """
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import LocalEntryNotFoundError
     except ImportError as error:
         raise MissingExtraError(
             f"{repo_id!r} is no file or folder here, and the Hugging Face Hub", "hub", "huggingface_hub"
@@ -80,16 +89,18 @@ def download(
         if not force_download:
             try:
                 root = complete(local_files_only=True)
-                if any((root / prefix).glob("**/*.safetensors")) or any((root / prefix).glob("**/*.onnx")):
+                if any((root / prefix / place).is_file() for place in (*TENSORS, BAG)):
                     return Snapshot(root / prefix, root.name)
             except LocalEntryNotFoundError:
                 pass
         root = complete()
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except M2vOnnxError:
+        raise
+    except Exception as error:  # its own, and those of its HTTP library, which changes with its version
+        reason = " ".join(line for line in str(error).splitlines()[:REASON_LINES] if line).rstrip(".")
         raise ModelNotFoundError(
             f"no model {repo_id!r}: {''.join(f'{t}; ' for t in tried)}the Hub did not give it: {reason}."
             " Check the name, the token and the network; or run"
             f" `m2v-onnx export {repo_id} OUT` where there is network and copy the folder OUT here"
-        ) from error
+        ) from None  # its own traceback is a hundred lines of HTTP; the reason is in the message
     return Snapshot(root / prefix, root.name)

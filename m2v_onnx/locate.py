@@ -39,7 +39,7 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
     """
     if not isinstance(model_source, (str, Path)) or not str(model_source):
         raise TypeError(f"expected a path or a Hub id, got {model_source!r}")
-    name = Path(model_source).as_posix()
+    name = model_source if isinstance(model_source, str) else model_source.as_posix()
     subfolder = options.get("subfolder")
     path = Path(model_source).expanduser()
     if path.is_file():
@@ -81,7 +81,7 @@ def _read_folder(folder: Path) -> ModelFiles:
     files = read_bundle(folder)
     if files:
         return files
-    if any(folder.glob("**/model.safetensors")):
+    if any((folder / place).is_file() for place in hub.TENSORS):
         return exported(folder)
     files = read_foreign(folder)
     if files:

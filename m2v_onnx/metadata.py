@@ -13,7 +13,7 @@ from m2v_onnx.format import FORMAT_VERSION
 class Metadata:
     """The facts that a runtime needs besides the graph.
 
-    :ivar graph: its kind, "bag", "model" or "text".
+    :ivar graph: its kind, "bag", "one", "model" or "text".
     :ivar source: the Model2Vec model's name, a Hub id or a folder's name.
     :ivar revision: the source's commit on the Hub; empty for a folder.
     :ivar source_sha256: of the source's tensors, hexadecimal.
@@ -24,6 +24,8 @@ class Metadata:
     :ivar median_token_length: code points; a text is cut to ``max_length`` times as many before it is tokenized.
     :ivar unk_token_id: the token that is dropped before the mean; None for none.
     :ivar exporter: the exporter's name and version.
+    :ivar activation: the last step of a head, "softmax", "sigmoid" or "identity"; None without a head.
+    :ivar labels: of a classifier, strings or numbers; None for others.
     """
 
     graph: str
@@ -38,10 +40,13 @@ class Metadata:
     unk_token_id: int | None
     exporter: str
     format_version: int = FORMAT_VERSION
+    activation: str | None = None
+    labels: list[Any] | None = None
 
     def props(self) -> dict[str, str]:
-        """As ONNX stores them: strings as they are, everything else as JSON."""
-        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in asdict(self).items()}
+        """As ONNX stores them: strings as they are, everything else as JSON; nothing of a head that is not there."""
+        values = {key: value for key, value in asdict(self).items() if value is not None or key not in _OF_HEADS}
+        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
     @classmethod
     def read(cls, props: Mapping[str, str], where: str) -> "Metadata | None":
@@ -55,11 +60,16 @@ class Metadata:
         _check_version(props["format_version"], where)
         try:
             values: dict[str, Any] = {
-                f.name: props[f.name] if f.type is str else json.loads(props[f.name]) for f in fields(cls)
+                f.name: props[f.name] if f.type in (str, str | None) else json.loads(props[f.name])
+                for f in fields(cls)
+                if f.name in props or f.name not in _OF_HEADS
             }
         except (KeyError, ValueError) as error:
             raise InvalidModelError(f"{where}: its metadata are damaged ({error!r}): export it again") from error
         return cls(**values)
+
+
+_OF_HEADS = ("activation", "labels")
 
 
 def _check_version(version: str, where: str) -> None:

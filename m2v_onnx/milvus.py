@@ -1,13 +1,26 @@
 """``Model2VecEmbeddingFunction``: the interface of the class of that name in pymilvus.model."""
 
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack, cast
 
+import numpy as np
+import numpy.typing as npt
+
+from m2v_onnx.dtypes import VectorType, as_type
 from m2v_onnx.model import LoadOptions, OnnxStaticModel
-from m2v_onnx.session import Vectors
 
 DEFAULT_MODEL = "minishlab/potion-base-8M"
 """As in pymilvus.model."""
+
+
+class EmbeddingOptions(LoadOptions, total=False):
+    """What may be said besides the model.
+
+    :ivar dtype: of the vectors, one of those that Milvus stores: "float32" (the default), "float16", "bfloat16",
+        "int8" or "binary"; ``m2v_onnx.dtypes`` says how they are made.
+    """
+
+    dtype: VectorType
 
 
 class Model2VecEmbeddingFunction:
@@ -20,35 +33,40 @@ class Model2VecEmbeddingFunction:
 
     :ivar model_source: as it was given.
     :ivar model: the ``OnnxStaticModel`` behind it.
+    :ivar dtype: of the vectors.
     """
 
-    def __init__(self, model_source: str | Path = DEFAULT_MODEL, **kwargs: Unpack[LoadOptions]) -> None:
+    def __init__(self, model_source: str | Path = DEFAULT_MODEL, **kwargs: Unpack[EmbeddingOptions]) -> None:
         """Open a model.
 
         :param model_source: what ``OnnxStaticModel.from_pretrained`` takes.
-        :param kwargs: its options.
+        :param kwargs: its options, and ``dtype``.
+        :raises ValueError: for a dtype that there is not, or that does not fit the model's dim.
         """
         self.model_source = model_source
-        self.model = OnnxStaticModel.from_pretrained(model_source, **kwargs)
+        dtype = kwargs.pop("dtype", "float32")
+        self.model = OnnxStaticModel.from_pretrained(model_source, **cast(LoadOptions, kwargs))
+        as_type(np.zeros((0, self.model.dim), np.float32), dtype)  # an error now rather than at the first text
+        self.dtype = dtype
 
     @property
     def dim(self) -> int:
         """Length of a vector, for the field's schema."""
         return self.model.dim
 
-    def encode_queries(self, queries: list[str]) -> list[Vectors]:
-        """:return: float32 [dim] a query, in their order. :raises TypeError: for a bare string."""
+    def encode_queries(self, queries: list[str]) -> list[npt.NDArray[Any]]:
+        """:return: float32 (or ``dtype``) [dim] a query, in their order. :raises TypeError: for a bare string."""
         return self._encode(queries)
 
-    def encode_documents(self, documents: list[str]) -> list[Vectors]:
-        """:return: float32 [dim] a document, in their order. :raises TypeError: for a bare string."""
+    def encode_documents(self, documents: list[str]) -> list[npt.NDArray[Any]]:
+        """:return: float32 (or ``dtype``) [dim] a document, in their order. :raises TypeError: for a bare string."""
         return self._encode(documents)
 
-    def __call__(self, texts: list[str]) -> list[Vectors]:
-        """:return: float32 [dim] a text, in their order. :raises TypeError: for a bare string."""
+    def __call__(self, texts: list[str]) -> list[npt.NDArray[Any]]:
+        """:return: float32 (or ``dtype``) [dim] a text, in their order. :raises TypeError: for a bare string."""
         return self._encode(texts)
 
-    def _encode(self, texts: list[str]) -> list[Vectors]:
+    def _encode(self, texts: list[str]) -> list[npt.NDArray[Any]]:
         if isinstance(texts, (str, bytes)):
             raise TypeError(f"expected a list of texts, got a single {type(texts).__name__}: pass [text]")
-        return list(self.model.encode(texts))
+        return list(self.model.encode(texts, dtype=self.dtype))

@@ -8,18 +8,28 @@ from pathlib import Path
 from typing import Any, Final, Self, TypedDict, Unpack
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
-from m2v_onnx.batching import RUN_BYTES, batches, default_threads, in_order, pick, similar
+from m2v_onnx.batching import batches, default_threads, in_order
 from m2v_onnx.bundle import ModelFiles
-from m2v_onnx.errors import MissingExtraError
+from m2v_onnx.dtypes import VectorType, as_type
+from m2v_onnx.encoder import TokenizerName, open_encoder
+from m2v_onnx.errors import InvalidModelError, InvalidTextError, MissingExtraError
+from m2v_onnx.format import CONFIG
 from m2v_onnx.locate import LocateOptions, locate
 from m2v_onnx.metadata import Metadata
-from m2v_onnx.session import PoolingGraph, Provider, SessionConfig, Vectors
-from m2v_onnx.tokens import TokenizersTokens, split
+from m2v_onnx.ragged import check_unicode
+from m2v_onnx.session import Provider, SessionConfig, Vectors, Wanted
 
-BATCH_SIZE = 1024
-"""Texts tokenized at a time, as in model2vec."""
+BATCH_SIZE = 4096
+"""Texts worked on at a time. model2vec has 1024; among more there are more of the same length."""
+
+FEW_TEXTS = 256
+"""So few are one batch in the caller's own thread: another one costs more than it gives."""
+
+SHARES = 2
+"""Batches a thread, where the number of texts is known: the last ones end at about the same time."""
 
 DEFAULT_MAX_LENGTH = 512
 """Tokens; for a graph of others whose config says nothing, as in model2vec."""
@@ -41,11 +51,14 @@ class RuntimeOptions(TypedDict, total=False):
     :ivar providers: onnxruntime's execution providers; the CPU by default.
     :ivar threads: batches worked on at once; by default the cores that the process may use.
     :ivar session_options: an ``onnxruntime.SessionOptions``; by default one thread a run.
+    :ivar tokenizer: where token ids come from: "nanotoken", "graph", "tokenizers", or by default the first of them
+        that serves.
     """
 
     providers: Sequence[Provider]
     threads: int | None
     session_options: onnxruntime.SessionOptions | None
+    tokenizer: TokenizerName
 
 
 class LoadOptions(LocateOptions, RuntimeOptions, total=False):
@@ -88,19 +101,22 @@ class OnnxStaticModel:
         """
         self.files = files
         self._options = options
-        self.threads = options.get("threads") or default_threads()
-        if self.threads < 1:
-            raise ValueError(f"threads: expected a number from 1, got {self.threads}")
+        threads = options.get("threads")
+        self.threads = default_threads() if threads is None else _at_least_one("threads", threads)
         config = SessionConfig(
             providers=tuple(options.get("providers") or SessionConfig.providers),
             session_options=options.get("session_options"),
         )
-        self._tokens = TokenizersTokens.read(files.tokenizer)
-        self._graph = PoolingGraph(files.graph, config, self._tokens.unk_token_id)
-        metadata = self._graph.metadata
+        self._encoder = open_encoder(files, config, options.get("tokenizer") or "auto")
+        metadata = self._encoder.metadata
         own_length = metadata.max_length if metadata else files.config.get("max_length", DEFAULT_MAX_LENGTH)
-        self.normalize: bool = self._graph.normalizes if normalize is None else normalize
-        self.max_length: int | None = _length(own_length if isinstance(max_length, Unset) else max_length)
+        self.normalize: bool = self._encoder.normalizes if normalize is None else normalize
+        try:
+            self.max_length: int | None = token_limit(own_length if isinstance(max_length, Unset) else max_length)
+        except ValueError as error:
+            if isinstance(max_length, Unset):
+                raise InvalidModelError(f"{files.folder / CONFIG}: {error}") from error
+            raise
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
 
@@ -120,22 +136,27 @@ class OnnxStaticModel:
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return self._graph.dim
+        return self._encoder.dim
 
     @property
     def unk_token_id(self) -> int | None:
         """The token that counts for truncation and not for the mean; None where the tokenizer has none."""
-        return self._tokens.unk_token_id
+        return self._encoder.unk_token_id
 
     @property
     def median_token_length(self) -> int:
         """Code points; a text is cut to ``max_length`` times as many before it is tokenized."""
-        return self._tokens.median_token_length
+        return self._encoder.median_token_length
 
     @property
     def metadata(self) -> Metadata | None:
         """What the graph says of itself; None for one that others exported."""
-        return self._graph.metadata
+        return self._encoder.metadata
+
+    @property
+    def tokens_from(self) -> TokenizerName:
+        """Where token ids come from: "nanotoken", "graph" or "tokenizers"."""
+        return self._encoder.tokens_from
 
     def encode(
         self,
@@ -145,7 +166,8 @@ class OnnxStaticModel:
         max_length: int | Unset | None = UNSET,
         normalize: bool | None = None,
         batch_size: int = BATCH_SIZE,
-    ) -> Vectors:
+        dtype: VectorType = "float32",
+    ) -> npt.NDArray[Any]:
         """Make the vectors of some texts.
 
         :param sentences: one text, or any iterable of them.
@@ -153,25 +175,28 @@ class OnnxStaticModel:
         :param max_length: tokens that a text is truncated to, None for no limit; by default the model's.
         :param normalize: whether to divide by the L2 norm; by default the model's.
         :param batch_size: texts tokenized at a time.
-        :return: float32 [N, dim]; [dim] for a single text. Zeros for a text without tokens.
+        :param dtype: "float32", "float16", "bfloat16", "int8" (each vector scaled to its largest value) or "binary" (a
+            bit a dimension); ``m2v_onnx.dtypes`` says more.
+        :return: float32, or the dtype, [N, dim]; [dim] for a single text. Zeros for a text without tokens.
         :raises TypeError: for something that is no text.
         :raises InvalidTextError: for a text with a lone surrogate.
         """
+        length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
+        wanted = self._kind(normalize)
         if isinstance(sentences, str):
-            length = self.max_length if isinstance(max_length, Unset) else _length(max_length)
-            vector: Vectors = self._vectors([sentences], length, self.normalize if normalize is None else normalize)[0]
-            return vector
-        texts = sentences if isinstance(sentences, Sequence) else list(_texts(sentences))
-        vectors = np.empty((len(texts), self.dim), np.float32)
+            return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype)
+        size = _at_least_one("batch_size", batch_size)
+        texts = sentences if isinstance(sentences, (list, tuple)) else list(_iterable(sentences))
+        if len(texts) <= FEW_TEXTS and len(texts) <= size and not show_progress_bar:
+            return as_type(self._encoder.vectors(_checked(texts), length, wanted), dtype)
+        kind = as_type(np.zeros((0, self.dim), np.float32), dtype)
+        vectors = np.empty((len(texts), *kind.shape[1:]), kind.dtype)
         done = 0
-        for batch in self.encode_iter(
-            texts,
-            show_progress_bar=show_progress_bar,
-            max_length=max_length,
-            normalize=normalize,
-            batch_size=batch_size,
-        ):
-            vectors[done : done + len(batch)] = batch
+        # A share for each thread, but no more texts than asked for at a time.
+        size = min(size, max(FEW_TEXTS, -(-len(texts) // (SHARES * self.threads))))
+        results = self._batches(texts, size, length, wanted)
+        for batch in _progress(results, len(texts)) if show_progress_bar else results:
+            vectors[done : done + len(batch)] = as_type(batch, dtype)
             done += len(batch)
         return vectors
 
@@ -188,17 +213,32 @@ class OnnxStaticModel:
 
         :return: float32 [batch_size, dim] a batch, in order; the last one may be shorter.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size: expected a number from 1, got {batch_size}")
-        length = self.max_length if isinstance(max_length, Unset) else _length(max_length)
-        unit = self.normalize if normalize is None else normalize
+        return self.results_iter(
+            sentences,
+            self._kind(normalize),
+            show_progress_bar=show_progress_bar,
+            max_length=max_length,
+            batch_size=batch_size,
+        )
+
+    def results_iter(
+        self,
+        sentences: Iterable[str],
+        wanted: Wanted,
+        *,
+        show_progress_bar: bool = False,
+        max_length: int | Unset | None = UNSET,
+        batch_size: int = BATCH_SIZE,
+    ) -> Iterator[Vectors]:
+        """As ``encode_iter``, for vectors or for what a head makes of them.
+
+        :param wanted: "mean", "unit" (divided by the L2 norm) or "head".
+        :return: float32 [batch_size, width] a batch, in order; the last one may be shorter.
+        """
+        size = _at_least_one("batch_size", batch_size)
+        length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
+        results = self._batches(_iterable(sentences), size, length, wanted)
         total = len(sentences) if isinstance(sentences, Sequence) else None
-        vectors_of = partial(self._vectors, max_length=length, normalize=unit)
-        work = batches(_texts(sentences), batch_size)
-        if self.threads == 1 or (total is not None and total <= batch_size):
-            results: Iterator[Vectors] = map(vectors_of, work)
-        else:
-            results = in_order(self._threads(), vectors_of, work, 2 * self.threads)
         return _progress(results, total) if show_progress_bar else results
 
     def tokenize(self, sentences: Sequence[str]) -> list[list[int]]:
@@ -206,22 +246,27 @@ class OnnxStaticModel:
 
         As in model2vec the text is not cut before: that is ``encode``'s.
         """
-        texts = list(_texts(sentences))
-        ids, offsets = self._tokens.ids(texts, None)
-        truncated = [text[: self.max_length] for text in split(ids, offsets)]
-        return [[i for i in text if i != self.unk_token_id] for text in truncated]
+        return self._encoder.tokenize(_checked(list(_iterable(sentences))), self.max_length)
 
-    def _vectors(self, texts: Sequence[str], max_length: int | None, normalize: bool) -> Vectors:
-        """One batch, in as many runs as keep the rows at hand in cache."""
-        ids, offsets = self._tokens.ids(texts, max_length)
-        lengths = np.diff(offsets, append=len(ids))
-        tokens = RUN_BYTES // (4 * self.dim)
-        if len(texts) * int(lengths.max(initial=0)) <= tokens:
-            return self._graph.vectors(ids, offsets, normalize)
-        vectors = np.empty((len(texts), self.dim), np.float32)
-        for group in similar(lengths, tokens):
-            vectors[group] = self._graph.vectors(*pick(ids, offsets, lengths, group), normalize)
-        return vectors
+    def _kind(self, normalize: bool | None) -> Wanted:
+        return "unit" if (self.normalize if normalize is None else normalize) else "mean"
+
+    def _batches(self, texts: Iterable[str], size: int, max_length: int | None, wanted: Wanted) -> Iterator[Vectors]:
+        """Batches of ``size`` texts, worked on side by side, in their order."""
+        work = enumerate(batches(texts, size))
+        results_of = partial(self._batch, size=size, max_length=max_length, wanted=wanted)
+        if self.threads == 1:
+            return map(results_of, work)
+        return in_order(self._threads(), results_of, work, 2 * self.threads)
+
+    def _batch(self, numbered: tuple[int, Sequence[str]], size: int, max_length: int | None, wanted: Wanted) -> Vectors:
+        """One batch of many; an error names the text by its place among all of them."""
+        number, texts = numbered
+        try:
+            return self._encoder.vectors(_checked(texts, number * size), max_length, wanted)
+        except InvalidTextError:
+            check_unicode(texts, number * size)
+            raise
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None or self._process != os.getpid():
@@ -257,20 +302,41 @@ def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]
     return LocateOptions(**where), how  # type: ignore[typeddict-item]
 
 
-def _texts(sentences: Iterable[str]) -> Iterator[str]:
-    """The texts, each checked to be one."""
+def _iterable(sentences: Iterable[str]) -> Iterable[str]:
+    """:raises TypeError: for a single text, and for what cannot be iterated."""
     if isinstance(sentences, (str, bytes)):
         raise TypeError(f"expected a list of texts, got a single {type(sentences).__name__}: pass [text]")
-    for i, text in enumerate(sentences):
-        if not isinstance(text, str):
-            raise TypeError(f"expected texts (str), got {type(text).__name__} at position {i}: pass a list of str")
-        yield text
+    if not isinstance(sentences, Iterable):
+        raise TypeError(f"expected a list of texts, got {type(sentences).__name__}: pass a list of str")
+    return sentences
 
 
-def _length(max_length: Any) -> int | None:
-    if max_length is None or (isinstance(max_length, int) and not isinstance(max_length, bool) and max_length > 0):
-        return max_length
+def _checked(texts: Sequence[str], first: int = 0) -> Sequence[str]:
+    """:param first: the number of the first, for the error. :raises TypeError: for one that is no text."""
+    if set(map(type, texts)) != {str}:  # a look at all of them in C, then one by one
+        for i, text in enumerate(texts, first):
+            if not isinstance(text, str):
+                raise TypeError(f"expected texts (str), got {type(text).__name__} at position {i}: pass a list of str")
+    return texts
+
+
+def token_limit(max_length: Any) -> int | None:
+    """:raises ValueError: for what is neither None nor a positive number of tokens."""
+    if max_length is None:
+        return None
+    if _is_integer(max_length) and max_length > 0:
+        return int(max_length)
     raise ValueError(f"max_length: expected a positive number of tokens or None, got {max_length!r}")
+
+
+def _at_least_one(name: str, value: Any) -> int:
+    if _is_integer(value) and value > 0:
+        return int(value)
+    raise ValueError(f"{name}: expected a number from 1, got {value!r}")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _progress(results: Iterator[Vectors], batches_of: int | None) -> Iterator[Vectors]:

@@ -4,22 +4,29 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.format import EMBEDDING, MEAN, NORM_EPSILON
+from m2v_onnx.format import EMBEDDING, MEAN, NORM_EPSILON, PREDICTIONS, PROBABILITIES
 from m2v_onnx.metadata import Metadata
-from m2v_onnx.tokens import Ids, drop
+from m2v_onnx.ragged import Ids, drop
 
 Vectors = npt.NDArray[np.float32]
+Wanted = Literal["mean", "unit", "head"]
+"""What a run is asked for: vectors as they are pooled, divided by their norm, or what the head makes of them."""
+
 Provider = str | tuple[str, Mapping[str, Any]]
 
 LOG_ERRORS = 3
 """onnxruntime's severity: errors are raised anyway, warnings about unused initializers help nobody."""
+
+
+_LEFT_BEHIND: list[onnxruntime.InferenceSession] = []
+"""Sessions that came over a fork without their threads: closing one would wait for these threads forever."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,29 @@ class SessionConfig:
             ) from error
 
 
+class Session:
+    """An onnxruntime session that is opened anew after a fork, which its threads do not survive.
+
+    :ivar path: the .onnx file.
+    :ivar metadata: what the graph says of itself; None for one that others exported.
+    :ivar inputs: names.
+    """
+
+    def __init__(self, path: Path, config: SessionConfig) -> None:
+        """:raises InvalidModelError: when it cannot be opened."""
+        self.path, self._config = path, config
+        self.opened, self._process = config.open(path), os.getpid()
+        self.metadata = Metadata.read(self.opened.get_modelmeta().custom_metadata_map, str(path))
+        self.inputs = {i.name for i in self.opened.get_inputs()}
+
+    def run(self, outputs: list[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
+        if self._process != os.getpid():
+            _LEFT_BEHIND.append(self.opened)
+            self.opened, self._process = self._config.open(self.path), os.getpid()
+        results: list[Any] = self.opened.run(outputs, feeds)
+        return results
+
+
 class PoolingGraph:
     """A graph that makes vectors of token ids.
 
@@ -53,45 +83,36 @@ class PoolingGraph:
     they get neither unknown tokens nor texts without tokens, which they treat in their own ways.
     """
 
-    def __init__(self, path: Path, config: SessionConfig, unk_token_id: int | None) -> None:
-        """:raises InvalidModelError: when it cannot be opened, or is no graph of this kind."""
-        self.path = path
-        self.session = config.open(path)
-        self._process = os.getpid()
-        self._config = config
-        self.metadata = Metadata.read(self.session.get_modelmeta().custom_metadata_map, str(path))
+    def __init__(self, session: Session, unk_token_id: int | None) -> None:
+        """:raises InvalidModelError: when it is no graph of this kind."""
+        self.session = session
+        self.metadata = session.metadata
         self.own = self.metadata is not None and self.metadata.graph == "bag"
         self._unk_token_id = unk_token_id
-        self._inputs = {i.name for i in self.session.get_inputs()}
-        if self._inputs not in ({"input_ids", "offsets"}, {"input_ids", "attention_mask"}):
+        if session.inputs not in ({"input_ids", "offsets"}, {"input_ids", "attention_mask"}):
             raise InvalidModelError(
-                f"{path}: expected inputs input_ids and offsets, or input_ids and attention_mask,"
-                f" got {sorted(self._inputs)}"
+                f"{session.path}: expected inputs input_ids and offsets, or input_ids and attention_mask,"
+                f" got {sorted(session.inputs)}"
             )
         self._output = self._find_output()
         self.dim = self._find_dim()
         self.normalizes = self.metadata.normalize if self.metadata else self._is_normalized()
 
-    def vectors(self, ids: Ids, offsets: Ids, normalize: bool) -> Vectors:
+    def vectors(self, ids: Ids, offsets: Ids, wanted: Wanted) -> Vectors:
         """Pool each text's tokens.
 
         :param ids: int64 [T]. :param offsets: int64 [N].
-        :return: float32 [N, dim].
+        :return: float32 [N, dim]; [N, outputs] of the head.
         :raises ValueError: when the graph can only normalize and that is not wanted.
         """
-        if self._process != os.getpid():
-            self.session, self._process = self._config.open(self.path), os.getpid()
         if self.own:
-            raw = self.normalizes and not normalize
-            output = MEAN if raw else EMBEDDING
-            vectors: Vectors = self.session.run([output], {"input_ids": ids, "offsets": offsets})[0]
-        else:
-            if self.normalizes and not normalize:
-                raise ValueError(
-                    f"{self.path} normalizes its vectors and has no others: use normalize=True, or bag.onnx"
-                )
-            vectors = self._foreign_vectors(*drop(ids, offsets, self._unk_token_id))
-        return normalized(vectors) if normalize and not self.normalizes else vectors
+            return own_vectors(self.session, {"input_ids": ids, "offsets": offsets}, wanted)
+        if self.normalizes and wanted == "mean":
+            raise ValueError(
+                f"{self.session.path} normalizes its vectors and has no others: use normalize=True, or bag.onnx"
+            )
+        vectors = self._foreign_vectors(*drop(ids, offsets, self._unk_token_id))
+        return normalized(vectors) if wanted == "unit" and not self.normalizes else vectors
 
     def _foreign_vectors(self, ids: Ids, offsets: Ids) -> Vectors:
         lengths = np.diff(offsets, append=len(ids))
@@ -104,7 +125,7 @@ class PoolingGraph:
         return vectors
 
     def _feeds(self, ids: Ids, offsets: Ids, lengths: Ids) -> dict[str, Ids]:
-        if "offsets" in self._inputs:
+        if "offsets" in self.session.inputs:
             return {"input_ids": ids, "offsets": offsets}
         mask = np.arange(lengths.max()) < lengths[:, None]
         grid = np.zeros(mask.shape, np.int64)
@@ -112,12 +133,12 @@ class PoolingGraph:
         return {"input_ids": grid, "attention_mask": mask.astype(np.int64)}
 
     def _find_output(self) -> str:
-        outputs = {o.name: o.shape for o in self.session.get_outputs()}
+        outputs = {o.name: o.shape for o in self.session.opened.get_outputs()}
         if EMBEDDING in outputs:
             return EMBEDDING
         matrices = [name for name, shape in outputs.items() if len(shape) == 2]
         if len(matrices) != 1:
-            raise InvalidModelError(f"{self.path}: expected an output [N, dim], got {outputs}")
+            raise InvalidModelError(f"{self.session.path}: expected an output [N, dim], got {outputs}")
         return str(matrices[0])
 
     def _find_dim(self) -> int:
@@ -136,7 +157,22 @@ class PoolingGraph:
         try:
             return np.asarray(self.session.run([self._output], feeds)[0], np.float32)
         except Exception as error:
-            raise InvalidModelError(f"{self.path}: a first run of the graph failed: {_first_line(error)}") from error
+            raise InvalidModelError(
+                f"{self.session.path}: a first run of the graph failed: {_first_line(error)}"
+            ) from error
+
+
+def own_vectors(session: Session, feeds: Mapping[str, npt.NDArray[Any]], wanted: Wanted) -> Vectors:
+    """Run a graph of ours, bag.onnx or text.onnx.
+
+    :return: float32 [N, dim]; [N, outputs] of the head.
+    """
+    assert session.metadata is not None
+    output = MEAN if session.metadata.normalize and wanted == "mean" else EMBEDDING
+    if wanted == "head":
+        output = PREDICTIONS if session.metadata.activation == "identity" else PROBABILITIES
+    vectors: Vectors = session.run([output], feeds)[0]
+    return normalized(vectors) if wanted == "unit" and not session.metadata.normalize else vectors
 
 
 def normalized(vectors: Vectors) -> Vectors:
@@ -149,6 +185,8 @@ def _defaults() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = LOG_ERRORS
+    # The other levels find nothing in these graphs that runs faster, and take 20 ms of text.onnx' 77 to look for it.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return options
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from m2v_onnx.errors import InvalidModelError, InvalidTextError
-
-Ids = npt.NDArray[np.int64]
+from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
+from m2v_onnx.metadata import Metadata
+from m2v_onnx.ragged import Ids, check_unicode, cut
 
 
 @dataclass(frozen=True)
@@ -28,15 +27,26 @@ class TokenizersTokens:
     unk_token_id: int | None
 
     @classmethod
-    def read(cls, path: Path) -> "TokenizersTokens":
-        """:raises InvalidModelError: when the file is no tokenizer."""
+    def read(cls, path: Path, metadata: Metadata | None = None) -> "TokenizersTokens":
+        """Read tokenizer.json.
+
+        :param metadata: a graph's, which says what is else counted over the vocabulary: that takes 30 ms.
+        :raises ModelNotFoundError: when there is no such file.
+        :raises InvalidModelError: when it is no tokenizer.
+        """
+        if not path.is_file():
+            raise ModelNotFoundError(f"there is no {path}: copy the one that the model was exported with there")
         try:
             tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises bare Exception
             raise InvalidModelError(
                 f"{path}: expected a tokenizer of the `tokenizers` library, got: {error}; copy it or export it again"
             ) from error
-        return cls.of(tokenizer)
+        if metadata is None:
+            return cls.of(tokenizer)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return cls(tokenizer, metadata.median_token_length, metadata.unk_token_id)
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "TokenizersTokens":
@@ -64,13 +74,10 @@ class TokenizersTokens:
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
         return np.fromiter(chain.from_iterable(lists), np.int64, lengths.sum()), np.cumsum(lengths) - lengths
 
-
-def cut(texts: Sequence[str], max_length: int | None, median_token_length: int) -> Sequence[str]:
-    """The first ``max_length * median_token_length`` code points of each text."""
-    if max_length is None:
-        return texts
-    code_points = max_length * median_token_length
-    return [text[:code_points] for text in texts]
+    def ids_of_one(self, text: str, max_length: int | None) -> Ids:
+        """As ``ids``, for one text, and without the unknown token. :return: int64 [T]."""
+        ids = self.ids([text], max_length)[0]
+        return ids if self.unk_token_id is None else ids[ids != self.unk_token_id]
 
 
 def find_unk_token_id(tokenizer: Tokenizer) -> int | None:
@@ -81,34 +88,3 @@ def find_unk_token_id(tokenizer: Tokenizer) -> int | None:
         return None if unk_id is None else int(unk_id)
     unk_token = model.get("unk_token")
     return None if unk_token is None else tokenizer.token_to_id(unk_token)
-
-
-def drop(ids: Ids, offsets: Ids, token_id: int | None) -> tuple[Ids, Ids]:
-    """Leave one token out of flat ids.
-
-    :return: int64 [T'], int64 [N].
-    """
-    if token_id is None:
-        return ids, offsets
-    kept = ids != token_id
-    before = np.concatenate([[0], np.cumsum(kept)])
-    return ids[kept], before[offsets]
-
-
-def split(ids: Ids, offsets: Ids) -> list[list[int]]:
-    """Flat ids as one list a text."""
-    ends = [*offsets[1:].tolist(), len(ids)]
-    flat = ids.tolist()
-    return [flat[begin:end] for begin, end in zip(offsets.tolist(), ends, strict=True)]
-
-
-def check_unicode(texts: Sequence[str]) -> None:
-    """:raises InvalidTextError: for the first text that holds a lone surrogate."""
-    for i, text in enumerate(texts):
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InvalidTextError(
-                f"text {i} has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, and is no"
-                " Unicode text: pass text.encode('utf-8', 'replace').decode() or decode its bytes anew"
-            ) from error

@@ -14,6 +14,9 @@ from m2v_onnx.format import TOKENIZER
 UNLIMITED_LENGTH = int(1e30)
 """How the transformers library writes that a model has no longest text."""
 
+LARGEST_INT32 = 2**31 - 1
+"""For programs that keep the longest text's length in an int32."""
+
 EXTERNAL_DATA_FILES = 1
 """For transformers.js: that model.onnx keeps its weights in one more file."""
 
@@ -59,7 +62,8 @@ def config(source: Source, single_file: bool, manifest_key: str, manifest: dict[
         "hidden_dim": embedding.dim,
         "hidden_size": embedding.dim,
         "vocab_size": embedding.tokens,
-        "max_position_embeddings": source.max_length or UNLIMITED_LENGTH,
+        "max_position_embeddings": source.max_length or LARGEST_INT32,
+        "num_hidden_layers": 0,  # Text Embeddings Inference reads no config without it
         "pad_token_id": _pad_token(source)[1],
         "normalize": source.normalize,
         "max_length": source.max_length,

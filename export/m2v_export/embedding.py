@@ -1,5 +1,6 @@
-"""What a graph needs of a model: the table and how token ids become rows of it."""
+"""What a graph needs of a model: the table in its precision, and how token ids become rows of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,39 +10,57 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from m2v_export.head import Head
 from m2v_onnx.format import TABLE
 from m2v_onnx.session import normalized
 
 FLOAT32 = np.dtype(np.float32)
 TABLE_DTYPES = ("float32", "float16", "int8")
+"""Of sources; ours may be int4 too, two values a byte."""
+
+INT4_OFFSET = 7.5
+"""The 16 codes of int4, 0 to 15, stand for -7.5 to 7.5: a level more than with a code for zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
     """A table and the steps from token ids to rows.
 
-    :ivar table: float32, float16 or int8 [rows, dim], used as it stands (int8 unscaled).
+    A value is a code of the table, times its token's weight, times its dimension's scale. Rows that are stored with a
+    scale of their own have it in the weights, where it costs nothing.
+
+    :ivar table: float32, float16 or int8 [rows, dim], or int4 as uint8 [rows, ceil(dim / 2)]: the first half of a
+        row's codes are in the low four bits, the second half in the high ones.
     :ivar mapping: int64 [tokens], token id to row; None where the id is the row.
-    :ivar weights: float32 [tokens], a factor a token; None where all are 1.
+    :ivar weights: float32 or float16 [tokens], a factor a token; None where all are 1.
     :ivar unk_token_id: the token that is dropped before the mean; None where there is none.
     :ivar normalize: whether the mean is divided by its L2 norm.
-    :ivar sum_dtype: float32, or float64 where model2vec adds in that, for its weights are.
+    :ivar sum_dtype: float32, or float64 where model2vec adds in that, for its weights are, and for our own scales.
+    :ivar scales: float32 [dim], a factor a dimension; None where all are 1.
+    :ivar head: what makes probabilities or predictions of the vector; None for a model that has none.
     """
 
     table: npt.NDArray[Any]
     mapping: npt.NDArray[np.int64] | None
-    weights: npt.NDArray[np.float32] | None
+    weights: npt.NDArray[np.float32 | np.float16] | None
     unk_token_id: int | None
     normalize: bool
     sum_dtype: np.dtype[Any] = FLOAT32
+    scales: npt.NDArray[np.float32] | None = None
+    head: Head | None = None
 
     @property
     def dim(self) -> int:
-        return int(self.table.shape[1])
+        return int(self.table.shape[1]) if self.scales is None else len(self.scales)
+
+    @property
+    def packed(self) -> bool:
+        """Whether two codes share a byte."""
+        return self.table.dtype == np.uint8
 
     @property
     def precision(self) -> str:
-        return self.table.dtype.name
+        return "int4" if self.packed else self.table.dtype.name
 
     @property
     def tokens(self) -> int:
@@ -50,8 +69,12 @@ class Embedding:
 
     @cached_property
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """What is stored outside the graphs, by initializer name."""
-        return {"table": np.ascontiguousarray(self.table)}
+        """What is stored outside the graphs, once for all of them, by initializer name."""
+        mapping = None if self.mapping is None else self.mapping.astype(np.int32)
+        tensors: dict[str, npt.NDArray[Any] | None] = {"table": self.table, "weights": self.weights, "mapping": mapping}
+        if self.head is not None:
+            tensors |= self.head.tensors()
+        return {name: np.ascontiguousarray(array) for name, array in tensors.items() if array is not None}
 
     def initializers(self) -> dict[str, onnx.TensorProto]:
         """The stored tensors as external data, one after the other in one file, each at a page's start."""
@@ -86,9 +109,22 @@ def reference_vectors(embedding: Embedding, ids: list[list[int]]) -> npt.NDArray
     vectors = np.zeros((len(ids), embedding.dim), np.float32)
     for vector, text in zip(vectors, ids, strict=True):
         if text:
-            rows = text if embedding.mapping is None else embedding.mapping[text]
-            values = embedding.table[rows].astype(embedding.sum_dtype)
+            values = codes_of(embedding, text if embedding.mapping is None else embedding.mapping[text])
             if embedding.weights is not None:
                 values *= embedding.weights[text][:, None]
-            vector[:] = np.cumsum(values, axis=0, dtype=embedding.sum_dtype)[-1] / embedding.sum_dtype.type(len(text))
+            mean = np.cumsum(values, axis=0, dtype=embedding.sum_dtype)[-1] / embedding.sum_dtype.type(len(text))
+            vector[:] = mean if embedding.scales is None else mean * embedding.scales
     return normalized(vectors) if embedding.normalize else vectors
+
+
+def codes_of(embedding: Embedding, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """The values of some rows before weights and scales.
+
+    :param rows: integers [L].
+    :return: ``sum_dtype`` [L, dim].
+    """
+    codes = embedding.table[rows]
+    if not embedding.packed:
+        return codes.astype(embedding.sum_dtype)
+    both = np.concatenate([codes & 15, codes >> 4], axis=1)[:, : embedding.dim]
+    return both.astype(embedding.sum_dtype) - INT4_OFFSET

@@ -1,28 +1,45 @@
 """The whole export, from a source to a checked bundle."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from math import ceil, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnx import ModelProto
+
 from m2v_export.card import card
 from m2v_export.check import Differences, check_bundle
+from m2v_export.check_text import check_text_ids
 from m2v_export.companions import config, tokenizer_files
 from m2v_export.golden import dump, golden
-from m2v_export.graphs import bag_graph, padded_graph
-from m2v_export.source import Source, is_source, read_folder, read_static_model
+from m2v_export.graphs import bag_graph, one_graph, padded_graph, text_graph
+from m2v_export.reduce import reduced
+from m2v_export.source import Source, is_source, read_folder, read_static_model, read_tokenizer
+from m2v_export.text import UnsupportedTokenizer, read_tables
 from m2v_export.write import new_folder, write_graph, write_single_file, write_table
 from m2v_onnx import hub
 from m2v_onnx.bundle import read_bundle, sha256
-from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
-from m2v_onnx.format import BAG, CARD, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, PADDED, PRODUCER, TABLE
+from m2v_onnx.errors import ExportError, InvalidModelError, ModelNotFoundError
+from m2v_onnx.format import (
+    BAG,
+    CARD,
+    CONFIG,
+    FORMAT_VERSION,
+    GOLDEN,
+    MANIFEST,
+    ONE,
+    PADDED,
+    PRODUCER,
+    TABLE,
+    TEXT,
+    TOKENIZER,
+)
 from m2v_onnx.metadata import Metadata
-from m2v_onnx.model import UNSET, Unset
+from m2v_onnx.model import UNSET, Unset, token_limit
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
+    from model2vec.inference import StaticModelPipeline
 
 
 @dataclass(frozen=True)
@@ -42,12 +59,15 @@ class Report:
 
 
 def export_model(
-    source: "str | Path | StaticModel",
+    source: "str | Path | StaticModel | StaticModelPipeline",
     out: str | Path,
     *,
     normalize: bool | None = None,
     max_length: int | Unset | None = UNSET,
     single_file: bool = False,
+    precision: str | None = None,
+    dimensions: int | None = None,
+    vocabulary_quantization: int | None = None,
     name: str | None = None,
     revision: str | None = None,
     token: str | None = None,
@@ -55,11 +75,15 @@ def export_model(
 ) -> Report:
     """Write a Model2Vec model as a bundle, and check it against model2vec.
 
-    :param source: a folder in any layout that model2vec reads, a Hub id, or a ``StaticModel``.
+    :param source: a folder in any layout that model2vec reads, a Hub id, a ``StaticModel`` or a
+        ``StaticModelPipeline``.
     :param out: the bundle's folder; it must not exist.
     :param normalize: whether vectors are divided by their L2 norm; the source's own setting by default.
     :param max_length: tokens that a text is truncated to, None for no limit; the source's own setting by default.
     :param single_file: put the table into each graph, where one file is wanted.
+    :param precision: "float32", "float16", "int8" or "int4" for the table; the source's own by default.
+    :param dimensions: keep the first so many; all by default.
+    :param vocabulary_quantization: cluster the rows into so many, by model2vec; none by default.
     :param name: the source's name in the card; the Hub id or folder's name by default.
     :param revision: a commit, branch or tag on the Hub; for a folder, what to write into the card.
     :param token: the Hub's access token.
@@ -67,28 +91,34 @@ def export_model(
     :return: what was written and measured.
     :raises ModelNotFoundError: when there is no such source.
     :raises InvalidModelError: when the source is damaged, or its parts do not fit.
-    :raises ExportError: when the output cannot be written or fails the check; nothing is left behind.
+    :raises ValueError: for a max_length, dimensions or the like that is no such number.
+    :raises ExportError: when precision or dimensions do not suit the source, the output cannot be written or fails
+        the check; nothing is left behind.
+    :raises MissingExtraError: when clustering needs scikit-learn.
     """
     model = _read(source, name, revision, token, subfolder)
     model = replace(
         model,
         normalize=model.normalize if normalize is None else normalize,
-        max_length=model.max_length if isinstance(max_length, Unset) else max_length,
+        max_length=model.max_length if isinstance(max_length, Unset) else token_limit(max_length),
+        precision=precision,
     )
+    model = reduced(model, dimensions, vocabulary_quantization)
     out = Path(out)
     with new_folder(out) as folder:
         notes = _write_model(folder, model, single_file)
-        differences = check_bundle(folder, model.reference(), model.embedding.precision, model.max_length)
+        differences = check_bundle(folder, model.reference(), model.embedding.precision, model.max_length, model.head)
         files = _list(folder)
-        bound = 10.0 ** ceil(log10(max(differences.largest, 1e-9)))
-        (folder / CARD).write_bytes(card(model, files, bound, notes))
+        (folder / CARD).write_bytes(card(model, files, differences, notes))
         files = _list(folder)
         manifest = {"format_version": FORMAT_VERSION, "files": files}
         (folder / CONFIG).write_bytes(config(model, single_file, MANIFEST, manifest))
     return Report(out, files, differences, notes)
 
 
-def verify_bundle(bundle: str | Path, source: "str | Path | StaticModel | None" = None) -> Differences:
+def verify_bundle(
+    bundle: str | Path, source: "str | Path | StaticModel | StaticModelPipeline | None" = None
+) -> Differences:
     """Check a bundle's files against their sha256 and its graphs against its golden texts.
 
     :param source: the Model2Vec model to compare with; None to leave that comparison out.
@@ -106,15 +136,32 @@ def verify_bundle(bundle: str | Path, source: "str | Path | StaticModel | None" 
         normalize, max_length, precision = (files.config[k] for k in ("normalize", "max_length", "embedding_dtype"))
     except KeyError as error:
         raise InvalidModelError(f"{folder / CONFIG}: expected a key {error}: export the model again") from error
-    reference = None
+    reference = head = None
     if source is not None:
-        model = _read(source, None, None, None, None)
-        reference = replace(model, normalize=normalize, max_length=max_length).reference()
-    return check_bundle(folder, reference, precision, max_length)
+        model = replace(_read(source, None, None, None, None), normalize=normalize, max_length=max_length)
+        rows, dim = model.table.shape
+        # As it was made smaller; another model, which has less than that, will differ below.
+        fewer_dimensions = files.config.get("hidden_dim", dim)
+        fewer_rows = files.config.get("vocabulary_quantization", rows) if model.mapping is None else rows
+        reference, head = (
+            reduced(
+                model,
+                fewer_dimensions if fewer_dimensions < dim else None,
+                fewer_rows if fewer_rows < rows else None,
+            ).reference(),
+            model.head,
+        )
+    if (folder / TEXT).is_file():
+        check_text_ids(folder / TEXT, read_tokenizer(folder / TOKENIZER), max_length)
+    return check_bundle(folder, reference, precision, max_length, head)
 
 
 def _read(
-    source: "str | Path | StaticModel", name: str | None, revision: str | None, token: str | None, subfolder: str | None
+    source: "str | Path | StaticModel | StaticModelPipeline",
+    name: str | None,
+    revision: str | None,
+    token: str | None,
+    subfolder: str | None,
 ) -> Source:
     if not isinstance(source, (str, Path)):
         return read_static_model(source, name)
@@ -122,7 +169,7 @@ def _read(
     if path.exists():
         return read_folder(path / subfolder if subfolder else path, name, revision or "")
     tried = [f"no file or folder {path}"]
-    repo_id = Path(source).as_posix()
+    repo_id = source if isinstance(source, str) else source.as_posix()
     if not hub.is_repo_id(repo_id):
         raise ModelNotFoundError(f"no model {str(source)!r}: {tried[0]}; no name of a Hub repository (owner/name)")
     snapshot = hub.download(repo_id, revision=revision, token=token, subfolder=subfolder, tried=tried, bundle=False)
@@ -134,20 +181,40 @@ def _read(
 def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     """Graphs, table, tokenizer and golden texts. :return: notes on what was left out."""
     embedding = model.embedding
-    builders: dict[str, tuple[str, Callable[..., Any]]] = {BAG: ("bag", bag_graph), PADDED: ("model", padded_graph)}
+    for name, content in tokenizer_files(model).items():
+        (folder / name).write_bytes(content)
+    (folder / GOLDEN).write_bytes(dump(golden(model)))
     (folder / BAG).parent.mkdir()
-    for path, (kind, build) in builders.items():
-        graph = build(embedding, _metadata(model, kind).props())
+    if not single_file:
+        write_table(folder / TABLE, embedding)
+
+    def write(path: str, graph: ModelProto) -> None:
         if single_file:
             write_single_file(folder / path, graph, embedding.tensors)
         else:
             write_graph(folder / path, graph)
-    if not single_file:
-        write_table(folder / TABLE, embedding)
-    for name, content in tokenizer_files(model).items():
-        (folder / name).write_bytes(content)
-    (folder / GOLDEN).write_bytes(dump(golden(model)))
+
+    write(BAG, bag_graph(embedding, _metadata(model, "bag").props()))
+    write(ONE, one_graph(embedding, _metadata(model, "one").props()))
+    write(PADDED, padded_graph(embedding, _metadata(model, "model").props()))
+    try:
+        write(TEXT, _text_graph(model))
+        check_text_ids(folder / TEXT, model.tokenizer, model.max_length)
+    except (UnsupportedTokenizer, ExportError) as error:
+        (folder / TEXT).unlink(missing_ok=True)
+        return [f"There is no {TEXT}, for the tokenizer cannot be put into a graph exactly: {error}."]
     return []
+
+
+def _text_graph(model: Source) -> ModelProto:
+    """:raises UnsupportedTokenizer: naming the part that cannot be in a graph."""
+    return text_graph(
+        model.embedding,
+        read_tables(model.tokenizer),
+        max_length=model.max_length,
+        median_token_length=model.median_token_length,
+        metadata=_metadata(model, "text").props(),
+    )
 
 
 def _metadata(model: Source, graph: str) -> Metadata:
@@ -163,6 +230,8 @@ def _metadata(model: Source, graph: str) -> Metadata:
         median_token_length=model.median_token_length,
         unk_token_id=model.embedding.unk_token_id,
         exporter=f"{PRODUCER} {version(PRODUCER)}",
+        activation=None if model.head is None else model.head.activation,
+        labels=None if model.head is None else model.head.labels,
     )
 
 

@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from m2v_export.embedding import reference_vectors
 from m2v_export.source import Source
-from m2v_onnx.tokens import TokenizersTokens, drop, split
+from m2v_onnx.format import EMBEDDING
+from m2v_onnx.ragged import drop, split
+from m2v_onnx.tokens import TokenizersTokens
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog.",
@@ -50,13 +52,20 @@ def golden(source: Source) -> dict[str, Any]:
     """The golden texts with ids (the unknown token left out), and vectors by the plain arithmetic."""
     ids = golden_ids(source, TEXTS)
     vectors = reference_vectors(source.embedding, ids)
+    head = source.head
+    more = [{} for _ in ids] if head is None else [{head.output: _numbers(row)} for row in head.reference(vectors)]
     return {
         "tolerance": TOLERANCE * max(1.0, float(np.abs(vectors).max())),
         "texts": [
-            {"text": text, "input_ids": text_ids, "sentence_embedding": [float(str(x)) for x in vector]}
-            for text, text_ids, vector in zip(TEXTS, ids, vectors, strict=True)
+            {"text": text, "input_ids": text_ids, "sentence_embedding": _numbers(vector), **of_head}
+            for text, text_ids, vector, of_head in zip(TEXTS, ids, vectors, more, strict=True)
         ],
     }
+
+
+def _numbers(values: npt.NDArray[np.float32]) -> list[float]:
+    """With no more digits than float32 needs."""
+    return [float(str(x)) for x in values]
 
 
 def golden_ids(source: Source, texts: Sequence[str]) -> list[list[int]]:
@@ -74,6 +83,6 @@ def dump(value: dict[str, Any]) -> bytes:
     return f"{{{fields}{json.dumps(last)}: [\n{lines}\n]}}\n".encode()
 
 
-def vectors_of(texts: Sequence[dict[str, Any]]) -> npt.NDArray[np.float32]:
+def vectors_of(texts: Sequence[dict[str, Any]], output: str = EMBEDDING) -> npt.NDArray[np.float32]:
     """:return: float32 [N, dim]."""
-    return np.array([text["sentence_embedding"] for text in texts], np.float32)
+    return np.array([text[output] for text in texts], np.float32)

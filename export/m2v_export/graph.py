@@ -112,7 +112,7 @@ class Value:
 
     def reshape_like(self, other: "Value") -> "Value":
         """Take another value's shape, whose rank inference then knows."""
-        reshaped = self.graph.op("Reshape", self, self.graph.op("Shape", other))
+        reshaped = self.graph.op("Reshape", self, self.graph.op("Shape", other), allowzero=1)
         type_ = onnx.TypeProto()
         type_.CopyFrom(other.type)
         type_.tensor_type.elem_type = self.type.tensor_type.elem_type
@@ -224,7 +224,7 @@ class Graph:
     def if_(self, condition: Value, then: "Branch", otherwise: "Branch") -> list[Value]:
         """``If``: both callbacks return as many values, of the same types.
 
-        :param condition: bool [].
+        :param condition: bool [] or [1].
         """
         then_body, then_values = self._branch("then", then)
         else_body, else_values = self._branch("else", otherwise)

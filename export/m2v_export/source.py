@@ -14,23 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from m2v_export.chunks import Array, chunks
 from m2v_export.embedding import TABLE_DTYPES, Embedding
+from m2v_export.head import TENSORS as HEAD_TENSORS
+from m2v_export.head import Head, make_head, read_head
+from m2v_export.precision import stored_as
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
 from m2v_onnx.tokens import find_unk_token_id
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
-
-Array = npt.NDArray[Any]
+    from model2vec.inference import StaticModelPipeline
 
 DEFAULT_MAX_LENGTH = 512
 """Tokens; what model2vec 0.10 takes where the config says nothing."""
-
-CHUNK_BYTES = 16 << 20
-"""How much of a mapped table is looked at in one go."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,9 @@ class Source:
     :ivar mapping: integers [tokens], or None.
     :ivar weights: numbers [tokens], or None.
     :ivar card: the front matter of the source's README.md: license, base_model, language.
+    :ivar head: of a classifier or regressor; None for others.
+    :ivar precision: what the bundle's table is stored in; None for the source's own.
+    :ivar origin: the model as it was read, where dimensions or rows were left out.
     """
 
     name: str
@@ -81,17 +83,23 @@ class Source:
     normalize: bool
     max_length: int | None
     card: Mapping[str, str]
+    head: Head | None = None
+    precision: str | None = None
+    origin: "Source | None" = None
 
     @cached_property
     def embedding(self) -> Embedding:
-        return Embedding(
+        """:raises ExportError: when its precision is none for this table."""
+        embedding = Embedding(
             table=self.table,
             mapping=None if self.mapping is None else self.mapping.astype(np.int64),
             weights=None if self.weights is None else self.weights.astype(np.float32),
             unk_token_id=find_unk_token_id(self.tokenizer),
             normalize=self.normalize,
             sum_dtype=self._sum_dtype(),
+            head=self.head,
         )
+        return stored_as(embedding, self.precision)
 
     def _sum_dtype(self) -> np.dtype[Any]:
         """What numpy's mean adds up in, for model2vec: float64 for integers, float32 for float16."""
@@ -106,7 +114,9 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the tensors' names, dtypes, shapes and bytes, whatever file they came from."""
+        """Of the tensors' names, dtypes, shapes and bytes as they were read, whatever file they came from."""
+        if self.origin is not None:
+            return self.origin.sha256
         digest = hashlib.sha256()
         for name, array in (("embeddings", self.table), ("mapping", self.mapping), ("weights", self.weights)):
             if array is not None:
@@ -143,7 +153,8 @@ def read_folder(folder: Path, name: str | None = None, revision: str = "") -> So
             " is it a Model2Vec model?"
         )
     config = _read_json(folder / layout.config)
-    return _checked(
+    head_tensors = map_safetensors(folder / HEAD_TENSORS) if (folder / HEAD_TENSORS).is_file() else None
+    return checked(
         Source(
             name=name or folder.resolve().name,
             revision=revision,
@@ -155,17 +166,28 @@ def read_folder(folder: Path, name: str | None = None, revision: str = "") -> So
             normalize=_flag(config, folder / layout.config),
             max_length=_length(config, folder / layout.config),
             card=_front_matter(folder / "README.md"),
+            head=read_head(folder, config, head_tensors, tensors[layout.table].shape[-1]),
         ),
         str(folder),
     )
 
 
-def read_static_model(model: "StaticModel", name: str | None = None) -> Source:
-    """Take a model that is in memory, with its own normalize and max_length.
+def read_static_model(model: "StaticModel | StaticModelPipeline", name: str | None = None) -> Source:
+    """Take a model or pipeline that is in memory, with its own normalize and max_length.
 
     :raises InvalidModelError: when its parts do not fit.
     """
-    return _checked(
+    from model2vec.inference import StaticModelPipeline
+
+    if isinstance(model, StaticModelPipeline):
+        source, mlp = read_static_model(model.model, name), model.head
+        weights, biases = ([getattr(layer, part) for layer in mlp.layers] for part in ("weight", "bias"))
+        labels = None if mlp.classes_ is None else np.asarray(mlp.classes_).tolist()
+        dim = source.table.shape[1]
+        return replace(
+            source, head=make_head(weights, biases, mlp.activation.value, labels, dim, "the StaticModelPipeline")
+        )
+    return checked(
         Source(
             name=name or model.base_model_name or "StaticModel",
             revision="",
@@ -214,7 +236,7 @@ def map_safetensors(path: Path) -> dict[str, Array]:
         try:
             header = json.loads(file.read(length))
             entries = {
-                key: (_DTYPES[e["dtype"]], tuple(e["shape"]), *e["data_offsets"])
+                key: (_DTYPES[e["dtype"]], _sizes(e["shape"]), _sizes(e["data_offsets"], 2))
                 for key, e in header.items()
                 if key != "__metadata__"
             }
@@ -223,7 +245,7 @@ def map_safetensors(path: Path) -> dict[str, Array]:
                 f"{path}: its safetensors header is damaged or has a dtype that model2vec does not read ({error!r})"
             ) from error
     tensors = {}
-    for key, (dtype, shape, begin, end) in entries.items():
+    for key, (dtype, shape, (begin, end)) in entries.items():
         start = 8 + length
         if not 0 <= begin <= end <= size - start or end - begin != prod(shape) * dtype.itemsize:
             raise InvalidModelError(
@@ -235,6 +257,15 @@ def map_safetensors(path: Path) -> dict[str, Array]:
         else:
             tensors[key] = np.memmap(path, dtype, "r", start + begin, shape)
     return tensors
+
+
+def _sizes(values: Any, length: int | None = None) -> tuple[int, ...]:
+    """:raises ValueError: for what is no list of so many sizes."""
+    if not isinstance(values, list) or length not in (None, len(values)):
+        raise ValueError(f"expected a list of sizes, got {values!r}")
+    if not all(isinstance(value, int) and value >= 0 for value in values):
+        raise ValueError(f"expected sizes, got {values!r}")
+    return tuple(values)
 
 
 _DTYPES = {
@@ -254,17 +285,11 @@ def read_tokenizer(path: Path) -> Tokenizer:
         raise InvalidModelError(f"{path}: expected a tokenizer of the `tokenizers` library, got: {error}") from error
 
 
-def chunks(array: Array) -> "list[Array]":
-    """Views of some megabytes each, along the first axis."""
-    rows = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
-    return [array[i : i + rows] for i in range(0, len(array), rows)]
-
-
 def _is_complete(folder: Path, layout: Layout) -> bool:
     return all((folder / path).is_file() for path in (layout.config, layout.tensors, layout.tokenizer))
 
 
-def _checked(source: Source, where: str) -> Source:
+def checked(source: Source, where: str) -> Source:
     """The source, if its parts fit each other.
 
     :raises InvalidModelError: naming the part that does not.
@@ -280,6 +305,12 @@ def _checked(source: Source, where: str) -> Source:
     vocabulary = source.tokenizer.get_vocab()
     if not vocabulary:
         raise InvalidModelError(f"{where}: the tokenizer has no tokens")
+    if mapping is not None and (mapping.ndim != 1 or mapping.dtype.kind not in "iu"):
+        raise InvalidModelError(
+            f"{where}: expected an integer mapping a token, got {mapping.dtype} {list(mapping.shape)}"
+        )
+    if weights is not None and (weights.ndim != 1 or weights.dtype.kind not in "fiu"):
+        raise InvalidModelError(f"{where}: expected one weight a token, got {weights.dtype} {list(weights.shape)}")
     largest = max(vocabulary.values())
     rows = {"table": len(table)} if mapping is None else {"mapping": len(mapping)}
     if weights is not None:
@@ -295,21 +326,15 @@ def _checked(source: Source, where: str) -> Source:
             f"{where}: expected a row for each of {len(vocabulary):,} tokens, got {len(table):,} rows"
         )
     if mapping is not None:
-        _check_mapping(mapping, len(table), where)
-    if weights is not None and (weights.ndim != 1 or weights.dtype.kind not in "fiu"):
-        raise InvalidModelError(f"{where}: expected one weight a token, got {weights.dtype} {list(weights.shape)}")
+        low, high = int(mapping.min()), int(mapping.max())
+        if low < 0 or high >= len(table):
+            raise InvalidModelError(
+                f"{where}: the mapping points to rows {low:,} to {high:,}, the table has {len(table):,} rows"
+            )
     for part, array in (("table", table), ("weights", source.embedding.weights)):
         if array is not None and not all(np.isfinite(chunk).all() for chunk in chunks(array)):
             raise InvalidModelError(f"{where}: the {part} has NaN or infinite values: every vector must be finite")
     return source
-
-
-def _check_mapping(mapping: Array, rows: int, where: str) -> None:
-    if mapping.ndim != 1 or mapping.dtype.kind not in "iu":
-        raise InvalidModelError(f"{where}: expected an integer mapping a token, got {mapping.dtype} {mapping.shape}")
-    low, high = int(mapping.min()), int(mapping.max())
-    if low < 0 or high >= rows:
-        raise InvalidModelError(f"{where}: the mapping points to rows {low:,} to {high:,}, the table has {rows:,}")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

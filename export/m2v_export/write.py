@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import onnx
 
+from m2v_export.chunks import Array, chunks
 from m2v_export.embedding import PAGE_BYTES, Embedding
-from m2v_export.source import Array, chunks
 from m2v_onnx.errors import ExportError
 
 MAX_MODEL_BYTES = 2**31 - 1

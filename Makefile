@@ -1,0 +1,65 @@
+# Everything runs in .venv, which `make` sets up by itself. Another Python: make test PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := .demo/potion-base-2M
+
+.PHONY: help demo test lint bundle parity bench conformance clean
+
+help:
+	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
+	@echo "make test    the whole test suite"
+	@echo "make lint    format, style and types"
+	@echo "make parity  every model and text of ../shared against model2vec"
+	@echo "make bench   throughput, memory and start against model2vec"
+	@echo "make conformance  the examples of every language against golden.json"
+	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
+	@echo "make bundle  export models/potion-base-2M-onnx anew, after a change to the exporter"
+
+demo: .venv/ready
+	rm -rf $(DEMO)
+	$(BIN)/m2v-onnx export models/potion-base-2M $(DEMO)
+	$(BIN)/m2v-onnx verify $(DEMO) models/potion-base-2M
+	$(BIN)/m2v-onnx demo $(DEMO)
+
+test: .venv/ready
+	$(BIN)/pytest -q
+
+lint: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+parity: .venv/ready-bench
+	$(BIN)/python -m benchmarks.parity.models
+
+bench: .venv/ready-bench
+	$(BIN)/python -m benchmarks.resources
+
+conformance: .venv/ready
+	$(BIN)/python examples/conformance.py
+
+speed: .venv-bench/ready
+	.venv-bench/bin/python -m benchmarks.speed
+
+.venv-bench/ready: benchmarks/speed/requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --editable '.[export,fast,bench]' --requirement benchmarks/speed/requirements.txt
+	touch $@
+
+bundle: .venv/ready
+	rm -rf models/potion-base-2M-onnx
+	$(BIN)/m2v-onnx export models/potion-base-2M models/potion-base-2M-onnx --name minishlab/potion-base-2M --precision int8
+
+clean:
+	rm -rf .venv .demo .conformance
+
+.venv/ready-bench: .venv/ready
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'm2v-onnx needs Python 3.11 or newer, this is ' + sys.version + ': make PYTHON=python3.11')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,28 @@
+"""Holding text.onnx against the tokenizer it was made of: every code point, and texts that are hard to tokenize."""
+
+from itertools import chain
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from m2v_export.text.samples import code_point_texts, fuzzed_texts
+from m2v_onnx.batching import batches
+from m2v_onnx.errors import ExportError
+from m2v_onnx.ragged import drop, split
+from m2v_onnx.session import Session, SessionConfig
+from m2v_onnx.text import TextGraph
+from m2v_onnx.tokens import TokenizersTokens
+
+FUZZED_TEXTS = 4000
+BATCH = 512
+
+
+def check_text_ids(graph: Path, tokenizer: Tokenizer, max_length: int | None) -> None:
+    """:raises ExportError: for the first text with other token ids."""
+    tokens = TokenizersTokens.of(Tokenizer.from_str(tokenizer.to_str()))
+    text_graph = TextGraph(Session(graph, SessionConfig()))
+    for texts in batches(chain(fuzzed_texts(tokenizer, FUZZED_TEXTS), code_point_texts()), BATCH):
+        expected = split(*drop(*tokens.ids(texts, max_length), tokens.unk_token_id))
+        for text, got, want in zip(texts, split(*text_graph.ids(texts)), expected, strict=True):
+            if got != want:
+                raise ExportError(f"{graph.name} gives other token ids for {text[:60]!r}: expected {want}, got {got}")

@@ -1,0 +1,31 @@
+"""Walking over a table that may be larger than memory."""
+
+import mmap
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+CHUNK_BYTES = 16 << 20
+"""How much of a mapped table is looked at in one go."""
+
+
+def chunks(array: Array, size: int = CHUNK_BYTES) -> Iterator[Array]:
+    """Views along the first axis.
+
+    Where the array is mapped from a file, its pages are given back after each, so that a walk over a table of some
+    gigabytes takes no memory for it.
+
+    :param size: bytes of one.
+    """
+    rows = max(1, size // max(1, array[:1].nbytes))
+    mapped: Any = array
+    while isinstance(mapped, np.ndarray):
+        mapped = mapped.base
+    for i in range(0, len(array), rows):
+        yield array[i : i + rows]
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            mapped.madvise(mmap.MADV_DONTNEED)

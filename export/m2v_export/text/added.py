@@ -1,0 +1,132 @@
+"""Added tokens, found in a text before it is cut into words: leftmost, and of those the longest.
+
+The same search serves twice: over bytes for the tokens that are matched in the text as it stands, over codes for those
+that are matched in normalized text. A table of states (a trie) is walked from every place where a token may begin.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from m2v_export.graph import Graph, Value
+from m2v_export.text.arrays import END, counted, keep, look_up, ones, positions, reachable, unchanged, zeros
+
+NO_STATE, BEGINNING = 0, 1
+"""States of the walk: no token goes on here; nothing was read yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class AddedTable:
+    """:ivar columns: int32 [symbols], the column of each symbol (byte or number of a character); 0 if in no token.
+    :ivar following: int32 [states, columns], the next state. From NO_STATE nothing follows.
+    :ivar codes: int32 [states], the code of the token that ends in a state; 0 where none does.
+    :ivar longest: symbols of the longest token.
+    """
+
+    columns: npt.NDArray[np.int32]
+    following: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.int32]
+    longest: int
+
+
+def added_table(tokens: Mapping[tuple[int, ...], int], symbols: int) -> AddedTable | None:
+    """:param tokens: each token's code, by its symbols, of which there is at least one.
+    :param symbols: symbols are less.
+    """
+    if not tokens:
+        return None
+    columns = np.zeros(symbols, np.int32)
+    used = sorted({symbol for token in tokens for symbol in token})
+    columns[used] = np.arange(1, len(used) + 1)
+    states: dict[tuple[int, ...], int] = {(): BEGINNING}
+    for token in tokens:
+        for end in range(1, len(token) + 1):
+            states.setdefault(token[:end], len(states) + 1)
+    following = np.full((len(states) + 1, len(used) + 1), NO_STATE, np.int32)
+    codes = np.zeros(len(states) + 1, np.int32)
+    for path, state in states.items():
+        if path:
+            following[states[path[:-1]], columns[path[-1]]] = state
+        codes[state] = tokens.get(path, 0)
+    return AddedTable(columns, following, codes, max(map(len, tokens)))
+
+
+def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: AddedTable, dropped: int) -> Value:
+    """Put the codes of added tokens in place of what they are made of.
+
+    :param symbols: int32 [T], bytes, or numbers of characters. :param codes: int32 [T].
+    :param starts: int64 [N], where each text begins: tokens do not reach over it.
+    :return: int32 [T]: the token's code at its first place, ``dropped`` at the others.
+    """
+    columns = look_up(g, g.constant(table.columns, "added_columns"), symbols)
+    begins = look_up(g, g.constant(table.following[BEGINNING], "added_begins"), columns)
+    candidates = positions(g, begins)
+
+    def search(g: Graph) -> list[Value]:
+        places, lengths, found = _tokens_at(g, columns, candidates, starts, table)
+        first = _without_overlaps(g, symbols.size(), places, lengths)
+        places, lengths, found = (keep(g, of, first) for of in (places, lengths, found))
+        column = np.arange(table.longest)
+        covered = g.op(
+            "Compress",
+            (places.unsqueeze(1) + column).reshape(-1),
+            (lengths.unsqueeze(1) > column).reshape(-1),
+            axis=0,
+        )
+        gone = g.op("Expand", np.array([dropped], np.int32), covered.size())
+        without = g.op("ScatterElements", codes, covered, gone)
+        return [g.op("ScatterElements", without, places, found)]
+
+    return g.if_((candidates.size() > 0).squeeze(0), search, lambda g: unchanged(g, codes))[0]
+
+
+def _tokens_at(g: Graph, columns: Value, places: Value, starts: Value, table: AddedTable) -> tuple[Value, Value, Value]:
+    """The longest token at every place where there is one.
+
+    :param columns: int32 [T]. :param places: int64 [P], ascending, where one may begin.
+    :return: int64 [Q], int64 [Q], int32 [Q]: places, ascending, lengths and codes.
+    """
+    # The walk may look past the end.
+    columns = g.concat([columns, np.zeros(table.longest, np.int32)])
+    inner = g.op("ScatterElements", ones(g, columns.size()), starts, zeros(g, starts.size()), reduction="min")
+    following = g.constant(table.following.reshape(-1), "added_states")
+    codes = g.constant(table.codes, "added_codes")
+    state = ones(g, places.size()) * BEGINNING
+    found, lengths = zeros(g, places.size()), places * 0
+    for depth in range(table.longest):
+        here = places + depth
+        state = look_up(g, following, state * table.following.shape[1] + look_up(g, columns, here))
+        if depth:
+            state = state * look_up(g, inner, here)
+        code = look_up(g, codes, state)
+        found = g.op("Where", code > 0, code, found)
+        lengths = g.op("Where", code > 0, np.array([depth + 1]), lengths)
+    is_token = lengths > 0
+    return (
+        keep(g, places, is_token),
+        keep(g, lengths, is_token),
+        keep(g, found, is_token),
+    )
+
+
+def _without_overlaps(g: Graph, size: Value, places: Value, lengths: Value) -> Value:
+    """Of tokens that overlap the first one counts, and what begins inside it does not.
+
+    :param size: int64 [1], T. :param places: int64 [Q], ascending. :param lengths: int64 [Q].
+    :return: bool [Q].
+    """
+    ends = places + lengths
+
+    def follow(g: Graph) -> list[Value]:
+        is_place = g.op("ScatterElements", zeros(g, size + 1), places, ones(g, places.size()))
+        # The number of tokens that begin before a place is the index of the next one.
+        before = counted(g, is_place).cast(np.int64)
+        jump = g.concat([look_up(g, before, ends), places.size()])
+        marks = g.op("ScatterElements", zeros(g, jump.size()), np.array([0]), np.array([1], np.int32))
+        return [reachable(g, marks, jump).slice(0, -1) > 0]
+
+    clash = g.op("Cast", places.slice(1, END) < ends.slice(0, -1), to=6)
+    overlaps = g.op("ReduceMax", g.concat([np.array([0], np.int32), clash]), keepdims=0) > 0
+    return g.if_(overlaps, follow, lambda g: [lengths > 0])[0]

@@ -1,0 +1,40 @@
+"""Keep the first code points of each text: what model2vec does before it tokenizes."""
+
+import numpy as np
+
+from m2v_export.graph import Graph, Value
+from m2v_export.text.arrays import END, counted, if_longer, lengths_of, look_up, positions, runs, unchanged
+from m2v_export.text.repair import repair
+from m2v_export.text.utf8 import PADDED, is_continuation
+
+
+def cut(g: Graph, symbols: Value, starts: Value, code_points: int) -> tuple[Value, Value]:
+    """Cut each text to its first code points; most batches have no text that is so long, and are left as they are.
+
+    :param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
+    :return: int32 [U + PADDED], int64 [N].
+    """
+    symbols, starts = if_longer(
+        g,
+        starts,
+        symbols.size() - PADDED,
+        code_points,
+        lambda g: list(cut_each(g, symbols, starts, code_points)),
+        lambda g: unchanged(g, symbols, starts),
+    )
+    return symbols, starts
+
+
+def cut_each(g: Graph, symbols: Value, starts: Value, code_points: int) -> tuple[Value, Value]:
+    """As ``cut``, by counting. A code point is counted where it begins."""
+    symbols, starts = repair(g, symbols, starts)
+    end = symbols.size() - PADDED
+    begins = (~is_continuation(symbols)).cast(np.int32)
+    # What is behind the last text begins anew with each symbol, so a place past the last one is never asked for.
+    places = positions(g, begins)
+    before = look_up(g, counted(g, begins), starts).cast(np.int64)
+    behind = look_up(g, places, g.op("Min", before + code_points, places.size() - 1))
+    lengths = g.op("Min", lengths_of(g, starts, end), behind - starts)
+    tail = symbols.slice(-PADDED, END)
+    kept, starts = runs(g, symbols, starts, lengths)
+    return g.concat([kept.slice(0, -1), tail]), starts

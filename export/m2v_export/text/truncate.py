@@ -1,0 +1,41 @@
+"""The end of the tokenizer: tokens in one row, at most so many a text, without the unknown one."""
+
+import numpy as np
+
+from m2v_export.graph import Graph, Value
+from m2v_export.text.arrays import any_of, counted, if_longer, keep, lengths_of, look_up, runs, unchanged
+
+
+def truncate(g: Graph, ids: Value, offsets: Value, max_length: int) -> tuple[Value, Value]:
+    """Keep the first tokens of each text.
+
+    :param ids: int32 [T]. :param offsets: int64 [N].
+    :return: int32 [U], int64 [N].
+    """
+
+    def shorten(g: Graph) -> list[Value]:
+        lengths = lengths_of(g, offsets, ids.size())
+        padded = g.concat([ids, np.array([0], np.int32)])
+        kept, starts = runs(g, padded, offsets, g.op("Min", lengths, np.array([max_length])))
+        return [kept.slice(0, -1), starts]
+
+    ids, offsets = if_longer(g, offsets, ids.size(), max_length, shorten, lambda g: unchanged(g, ids, offsets))
+    return ids, offsets
+
+
+def drop(g: Graph, ids: Value, offsets: Value, token_id: int) -> tuple[Value, Value]:
+    """Leave a token out.
+
+    :param ids: int32 [T]. :param offsets: int64 [N].
+    :return: int32 [U], int64 [N].
+    """
+    wrong = ids.equals(token_id)
+
+    def leave_out(g: Graph) -> list[Value]:
+        kept = ~wrong
+        # One more, for texts that begin where the ids end.
+        before = counted(g, g.concat([kept.cast(np.int32), np.array([0], np.int32)]))
+        return [keep(g, ids, kept), look_up(g, before, offsets).cast(np.int64)]
+
+    ids, offsets = g.if_(any_of(g, wrong), leave_out, lambda g: unchanged(g, ids, offsets))
+    return ids, offsets

@@ -1,0 +1,239 @@
+"""A text's way to its vector: where its tokens come from, and which graph pools them.
+
+Three ways lead to the same vectors: nanotoken and bag.onnx, text.onnx with the tokenizer inside, `tokenizers` and
+bag.onnx. The first that serves is taken, or the one that was asked for.
+"""
+
+import json
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+
+from m2v_onnx.batching import RUN_BYTES, pick, similar
+from m2v_onnx.bundle import ModelFiles
+from m2v_onnx.errors import InvalidModelError
+from m2v_onnx.format import BAG, EMBEDDING, GOLDEN, TEXT
+from m2v_onnx.metadata import Metadata
+from m2v_onnx.ragged import Ids, drop, split
+from m2v_onnx.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
+from m2v_onnx.text import TextGraph
+
+TokenizerName = Literal["auto", "nanotoken", "graph", "tokenizers"]
+
+_OUTPUT = [EMBEDDING]
+
+CHARACTERS_A_TOKEN = 4
+"""Of English text, or so: how texts are grouped before their tokens are known."""
+
+
+class Tokens(Protocol):
+    """A library that makes token ids."""
+
+    @property
+    def median_token_length(self) -> int: ...
+
+    @property
+    def unk_token_id(self) -> int | None: ...
+
+    def ids(self, texts: Sequence[str], max_length: int | None) -> tuple[Ids, Ids]:
+        """Cut, tokenize and truncate; the unknown token stays. :return: int64 [T], int64 [N]."""
+
+    def ids_of_one(self, text: str, max_length: int | None) -> Ids:
+        """As ``ids``, for one text, and without the unknown token. :return: int64 [T]."""
+
+
+class Encoder(Protocol):
+    """One of the ways. Threads may share it.
+
+    :ivar tokens_from: its name.
+    :ivar dim: length of a vector.
+    :ivar normalizes: whether vectors are normalized where the caller does not say.
+    :ivar metadata: what the graph says of itself; None for one that others exported.
+    """
+
+    tokens_from: TokenizerName
+    dim: int
+    normalizes: bool
+
+    @property
+    def metadata(self) -> Metadata | None: ...
+
+    @property
+    def median_token_length(self) -> int: ...
+
+    @property
+    def unk_token_id(self) -> int | None: ...
+
+    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
+        """:return: float32 [N, dim]; [N, outputs] of the head."""
+
+    def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
+        """Token ids, truncated and without the unknown one; long texts are not cut before."""
+
+
+class BagEncoder:
+    """Token ids of a library, pooled by bag.onnx or a graph that others exported."""
+
+    def __init__(
+        self,
+        tokens_from: TokenizerName,
+        tokens: Tokens,
+        session: Session,
+        open_one: Callable[[], Session] | None = None,
+    ) -> None:
+        """:param open_one: opens the graph for one text; None where there is none."""
+        self.tokens_from = tokens_from
+        self._tokens = tokens
+        self._open_one = open_one
+        self._graph = PoolingGraph(session, tokens.unk_token_id)
+        self.dim, self.normalizes, self.metadata = self._graph.dim, self._graph.normalizes, self._graph.metadata
+        self._plain: Wanted = "unit" if self.normalizes else "mean"
+
+    @property
+    def median_token_length(self) -> int:
+        return self._tokens.median_token_length
+
+    @property
+    def unk_token_id(self) -> int | None:
+        return self._tokens.unk_token_id
+
+    @cached_property
+    def _one(self) -> Session | None:
+        return None if self._open_one is None else self._open_one()
+
+    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
+        if len(texts) == 1 and wanted == self._plain and self._one is not None:
+            vector: Vectors = self._one.run(_OUTPUT, {"input_ids": self._tokens.ids_of_one(texts[0], max_length)})[0]
+            return vector
+        ids, offsets = self._tokens.ids(texts, max_length)
+        lengths = np.diff(offsets, append=len(ids))
+        tokens = RUN_BYTES // (4 * self.dim)
+        if len(texts) * int(lengths.max(initial=0)) <= tokens:
+            return self._graph.vectors(ids, offsets, wanted)
+        groups = similar(lengths, tokens)
+        return _joined(groups, (self._graph.vectors(*pick(ids, offsets, lengths, group), wanted) for group in groups))
+
+    def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
+        truncated = [text[:max_length] for text in split(*self._tokens.ids(texts, None))]
+        return [[i for i in text if i != self.unk_token_id] for text in truncated]
+
+
+class TextEncoder:
+    """text.onnx. Its max_length is fixed; for others the library's way is opened when it is needed."""
+
+    tokens_from: TokenizerName = "graph"
+
+    def __init__(self, session: Session, library: Callable[[], BagEncoder]) -> None:
+        """:raises InvalidModelError: when the graph is not ours."""
+        if session.metadata is None:
+            raise InvalidModelError(f"{session.path}: expected a text graph that `m2v-onnx export` wrote: export again")
+        self._graph, self._open_library = TextGraph(session), library
+        self.metadata = session.metadata
+        self.dim, self.normalizes = session.metadata.dim, session.metadata.normalize
+        self.median_token_length = session.metadata.median_token_length
+        self.unk_token_id = session.metadata.unk_token_id
+
+    @cached_property
+    def _library(self) -> BagEncoder:
+        return self._open_library()
+
+    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
+        if max_length != self.metadata.max_length:
+            return self._library.vectors(texts, max_length, wanted)
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        characters = CHARACTERS_A_TOKEN * RUN_BYTES // (4 * self.dim)
+        if len(texts) * int(lengths.max(initial=0)) <= characters:
+            return self._graph.vectors(texts, wanted)
+        groups = similar(lengths, characters)
+        return _joined(groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted) for group in groups))
+
+    def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
+        if max_length != self.metadata.max_length:
+            return self._library.tokenize(texts, max_length)
+        if max_length is not None and max(map(len, texts), default=0) > max_length * self.median_token_length:
+            return self._library.tokenize(texts, max_length)  # the graph would cut them
+        return split(*self._graph.ids(texts))
+
+
+def _joined(groups: Sequence[Ids], parts: Iterable[Vectors]) -> Vectors:
+    """The results of groups in the texts' order.
+
+    :param groups: indices of texts, each in one of them; at least one group.
+    :param parts: float32 [texts, width] a group; made one after the other.
+    """
+    results: Vectors | None = None
+    for group, part in zip(groups, parts, strict=True):
+        if results is None:
+            results = np.empty((sum(map(len, groups)), part.shape[1]), np.float32)
+        results[group] = part
+    assert results is not None
+    return results
+
+
+def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerName) -> Encoder:
+    """Open the first way that serves.
+
+    :param tokenizer: "auto", or which one it must be.
+    :raises InvalidModelError: when a file is damaged, or the model cannot go the way that was asked for.
+    :raises ModelNotFoundError: when a file is missing.
+    :raises MissingExtraError: when that way's package is not installed.
+    """
+    if tokenizer not in get_args(TokenizerName):
+        expected = ", ".join(map(repr, get_args(TokenizerName)))
+        raise ValueError(f"tokenizer: expected one of {expected}, got {tokenizer!r}")
+    session = None
+    if tokenizer == "nanotoken" or (tokenizer == "auto" and files.golden and find_spec("nanotoken")):
+        session = Session(files.graph, config)
+        try:
+            return BagEncoder("nanotoken", _nanotoken(files, session.metadata), session, _one(files, config))
+        except InvalidModelError as error:  # not WordPiece, or not the same
+            if tokenizer == "nanotoken":
+                raise
+            if isinstance(error, NanotokenDiffers):
+                warnings.warn(f"{error}; another tokenizer is used", stacklevel=2)
+    if tokenizer in ("auto", "graph") and files.text:
+        return TextEncoder(Session(files.text, config), lambda: _with_tokenizers(files, config))
+    session = session or Session(files.graph, config)
+    if "utf8" in session.inputs and tokenizer != "tokenizers":
+        bag = replace(files, graph=files.folder / BAG)
+        return TextEncoder(session, lambda: _with_tokenizers(bag, config))
+    if tokenizer == "graph":
+        raise InvalidModelError(f"{files.folder} has no {TEXT}: export the model again, or take another tokenizer")
+    return _with_tokenizers(files, config, session)
+
+
+class NanotokenDiffers(InvalidModelError):
+    """nanotoken makes other token ids than the bundle's golden ones."""
+
+
+def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
+    """nanotoken, checked against the golden ids."""
+    from m2v_onnx.nano import NanotokenTokens
+
+    if files.golden is None or metadata is None:
+        raise InvalidModelError(f"{files.folder} has no {GOLDEN} to check nanotoken with: export the model as a bundle")
+    tokens = NanotokenTokens.read(files.tokenizer, metadata.median_token_length, metadata.unk_token_id)
+    texts = json.loads(files.golden.read_bytes())["texts"]
+    found = tokens.ids([text["text"] for text in texts], metadata.max_length)
+    for text, ids in zip(texts, split(*drop(*found, metadata.unk_token_id)), strict=True):
+        if ids != text["input_ids"]:
+            raise NanotokenDiffers(f"nanotoken gives other token ids than {files.golden} for {text['text'][:40]!r}")
+    return tokens
+
+
+def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session | None = None) -> BagEncoder:
+    # Imported here: where the text graph serves, the library is not needed.
+    from m2v_onnx.tokens import TokenizersTokens
+
+    tokens = TokenizersTokens.read(files.tokenizer, session.metadata if session else None)
+    return BagEncoder("tokenizers", tokens, session or Session(files.graph, config), _one(files, config))
+
+
+def _one(files: ModelFiles, config: SessionConfig) -> Callable[[], Session] | None:
+    path = files.one
+    return None if path is None else lambda: Session(path, config)

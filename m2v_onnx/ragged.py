@@ -1,0 +1,53 @@
+"""Many texts as flat arrays: their tokens end to end, and where each text starts."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from m2v_onnx.errors import InvalidTextError
+
+Ids = npt.NDArray[np.int64]
+
+
+def cut(texts: Sequence[str], max_length: int | None, median_token_length: int) -> Sequence[str]:
+    """The first ``max_length * median_token_length`` code points of each text."""
+    if max_length is None:
+        return texts
+    code_points = max_length * median_token_length
+    return [text[:code_points] for text in texts]
+
+
+def drop(ids: Ids, offsets: Ids, token_id: int | None) -> tuple[Ids, Ids]:
+    """Leave one token out of flat ids.
+
+    :return: int64 [T'], int64 [N].
+    """
+    if token_id is None:
+        return ids, offsets
+    kept = ids != token_id
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return ids[kept], before[offsets]
+
+
+def split(ids: Ids, offsets: Ids) -> list[list[int]]:
+    """Flat ids as one list a text."""
+    bounds, flat = [*offsets.tolist(), len(ids)], ids.tolist()
+    return [flat[begin:end] for begin, end in pairwise(bounds)]
+
+
+def check_unicode(texts: Sequence[str], first: int = 0) -> None:
+    """Look for what no tokenizer takes.
+
+    :param first: the number of the first text, for the error.
+    :raises InvalidTextError: for the first text that holds a lone surrogate.
+    """
+    for i, text in enumerate(texts, first):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidTextError(
+                f"text {i} has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, and is no"
+                " Unicode text: pass text.encode('utf-8', 'replace').decode() or decode its bytes anew"
+            ) from error

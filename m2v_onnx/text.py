@@ -1,0 +1,53 @@
+"""text.onnx, the graph with the tokenizer inside: texts to vectors without a tokenizer library."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from m2v_onnx.ragged import Ids, check_unicode
+from m2v_onnx.session import Session, Vectors, Wanted, own_vectors
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class TextGraph:
+    """The graph on texts. Threads may share it."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def vectors(self, texts: Sequence[str], wanted: Wanted) -> Vectors:
+        """:return: float32 [N, dim]; [N, outputs] of the head.
+
+        :raises InvalidTextError: for a text with a lone surrogate.
+        """
+        utf8, offsets = pack(texts)
+        return own_vectors(self.session, {"utf8": utf8, "offsets": offsets}, wanted)
+
+    def ids(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
+        """Cut, tokenize, truncate, and leave out the unknown token.
+
+        :return: int64 [T], the texts' ids end to end, and int64 [N], where each text starts.
+        """
+        utf8, offsets = pack(texts)
+        ids, starts = self.session.run(["input_ids", "token_offsets"], {"utf8": utf8, "offsets": offsets})
+        return ids, starts
+
+
+def pack(texts: Sequence[str]) -> tuple[Bytes, Ids]:
+    """The input of text.onnx.
+
+    :return: uint8 [T], the texts' UTF-8 end to end, and int64 [N], where each text starts.
+    :raises InvalidTextError: for a text with a lone surrogate.
+    """
+    joined = "".join(texts)
+    try:
+        utf8 = joined.encode()
+    except UnicodeEncodeError:
+        check_unicode(texts)
+        raise
+    # Most batches are ASCII: then characters are bytes.
+    sizes = map(len, texts if len(utf8) == len(joined) else [text.encode() for text in texts])
+    lengths = np.fromiter(sizes, np.int64, len(texts))
+    return np.frombuffer(utf8, np.uint8), np.cumsum(lengths) - lengths

@@ -1,0 +1,190 @@
+"""Models for the tests: the genuine one in models/, model2vec-rs' small ones, and those that are made here."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from model2vec import StaticModel
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from m2v_export import export_model
+from m2v_export.text.samples import code_point_texts
+from m2v_onnx import OnnxStaticModel
+
+ROOT = Path(__file__).parent.parent
+POTION = ROOT / "models" / "potion-base-2M"
+COMMITTED_BUNDLE = ROOT / "models" / "potion-base-2M-onnx"
+"""The one in the wheel: int8."""
+
+_TEMPORARY = tempfile.TemporaryDirectory(prefix="m2v-onnx-tests-", ignore_cleanup_errors=True)
+POTION_BUNDLE = Path(_TEMPORARY.name) / "potion-base-2M-onnx"
+"""The same in float32, exported when the tests begin."""
+
+DATA = ROOT / "tests" / "data"
+
+settings.register_profile("m2v", deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+settings.load_profile("m2v")
+
+RS_MODELS = ("float32", "float16", "int8", "sentence-transformers", "vocab-quantized")
+MADE_MODELS = ("bpe", "byte-level-bpe", "wordlevel", "unigram", "weighted", "nested", "unlimited", "half-weighted")
+ALL_MODELS = ("potion", *(f"rs-{name}" for name in RS_MODELS), *(f"made-{name}" for name in MADE_MODELS))
+
+CORPUS = (DATA / "corpus.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's caches, or asks the network."""
+    monkeypatch.setenv("M2V_ONNX_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def potion_bundle() -> Iterator[None]:
+    """POTION_BUNDLE, and the export's own check of text.onnx in a fraction of its seconds; test_text_graph.py has all
+    of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("m2v_export.check_text.FUZZED_TEXTS", 100)
+        patch.setattr("m2v_export.check_text.code_point_texts", lambda: islice(code_point_texts(), 0, None, 50))
+        export_model(POTION, POTION_BUNDLE, name="minishlab/potion-base-2M")
+        yield
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every source by name."""
+    folder = tmp_path_factory.mktemp("sources")
+    found = {"potion": POTION}
+    for name in RS_MODELS:
+        shutil.copytree(DATA / "model2vec-rs" / name, folder / name)
+        if not (folder / name / "tokenizer.json").exists():
+            shutil.copy(POTION / "tokenizer.json", folder / name)
+        found[f"rs-{name}"] = folder / name
+    for name in MADE_MODELS:
+        found[f"made-{name}"] = make_source(folder / f"made-{name}", name)
+    return found
+
+
+@pytest.fixture(scope="session")
+def small(sources: dict[str, Path]) -> Path:
+    """A source that is exported in no time, for what is the same with every model."""
+    return sources["made-wordlevel"]
+
+
+@pytest.fixture(scope="session")
+def bundles(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The bundle of every source."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return {name: export_model(source, folder / name).folder for name, source in sources.items()}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model of ours and the same in model2vec."""
+
+    model: OnnxStaticModel
+    reference: StaticModel
+
+
+@pytest.fixture(scope="session")
+def pairs(sources: dict[str, Path], bundles: dict[str, Path]) -> Callable[[str], Pair]:
+    """Both models of a source, loaded once."""
+
+    @cache
+    def pair(name: str) -> Pair:
+        return Pair(OnnxStaticModel.from_pretrained(bundles[name]), StaticModel.from_pretrained(sources[name]))
+
+    return pair
+
+
+@pytest.fixture(scope="session")
+def potion() -> OnnxStaticModel:
+    return OnnxStaticModel.from_pretrained(POTION_BUNDLE)
+
+
+@pytest.fixture(scope="session")
+def model_inside() -> OnnxStaticModel:
+    """The model in the wheel."""
+    return OnnxStaticModel.from_pretrained(COMMITTED_BUNDLE)
+
+
+@pytest.fixture(scope="session")
+def potion_reference() -> StaticModel:
+    return StaticModel.from_pretrained(POTION)
+
+
+def make_source(folder: Path, name: str) -> Path:
+    """Write a small model of another kind, with random rows."""
+    kind = name if name in ("bpe", "byte-level-bpe", "unigram") else "wordlevel"
+    tokenizer = make_tokenizer(kind)
+    tokens, dim = tokenizer.get_vocab_size(), 24
+    rng = np.random.default_rng(len(name))
+    table = rng.normal(size=(tokens, dim)).astype(np.float32)
+    options: dict[str, Any] = {"normalize": name != "bpe"}
+    if name in ("weighted", "half-weighted"):
+        dtype = np.float64 if name == "weighted" else np.float16
+        table = rng.normal(size=(50, dim)).astype(np.float32 if name == "weighted" else np.float16)
+        options |= {
+            "weights": rng.random(tokens).astype(dtype),
+            "token_mapping": rng.integers(0, 50, tokens).astype(np.uint16 if name == "weighted" else np.int64),
+        }
+    if name == "unlimited":
+        options["max_length"] = None
+    StaticModel(vectors=table, tokenizer=tokenizer, **options).save_pretrained(folder)
+    if name == "nested":
+        _nest(folder)
+    return folder
+
+
+def make_tokenizer(kind: str) -> Tokenizer:
+    """Train a small tokenizer on the corpus."""
+    special = ["[UNK]", "[PAD]"]
+    if kind == "bpe":
+        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        trainer: trainers.Trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=special, show_progress=False)
+    elif kind == "byte-level-bpe":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False)
+    elif kind == "unigram":
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.NFKC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=400, special_tokens=["<unk>", "<pad>"], unk_token="<unk>", show_progress=False
+        )
+    else:
+        tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.Lowercase()
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        trainer = trainers.WordLevelTrainer(special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return tokenizer
+
+
+def _nest(folder: Path) -> None:
+    """Into sentence-transformers' layout with the module in a folder of its own."""
+    from safetensors.numpy import load_file, save_file
+
+    inner = folder / "0_StaticEmbedding"
+    inner.mkdir()
+    table = load_file(folder / "model.safetensors")["embeddings"]
+    (folder / "model.safetensors").unlink()
+    save_file({"embedding.weight": table}, inner / "model.safetensors")
+    shutil.move(folder / "tokenizer.json", inner)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").unlink()
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(config))

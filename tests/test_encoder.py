@@ -1,0 +1,146 @@
+"""The ways from a text to its vector: nanotoken, the text graph, `tokenizers`. All give the same."""
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from model2vec import StaticModel
+
+from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
+from m2v_onnx.encoder import TokenizerName
+from tests.conftest import CORPUS, POTION, POTION_BUNDLE
+from tests.texts import CODE_POINTS, TEXTS
+
+needs_nanotoken = pytest.mark.skipif(find_spec("nanotoken") is None, reason="the extra fast is not installed")
+WAYS = [pytest.param("nanotoken", marks=needs_nanotoken), "graph", "tokenizers"]
+BOUND = 1e-6
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def model(request: pytest.FixtureRequest) -> OnnxStaticModel:
+    return OnnxStaticModel.from_pretrained(POTION_BUNDLE, tokenizer=request.param)
+
+
+def test_the_way_that_was_asked_for(request: pytest.FixtureRequest, model: OnnxStaticModel) -> None:
+    assert model.tokens_from in request.node.name
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("max_length", [512, 7, None])
+def test_vectors(
+    model: OnnxStaticModel, potion_reference: StaticModel, max_length: int | None, normalize: bool
+) -> None:
+    texts = [*TEXTS, *CORPUS]
+    found = model.encode(texts, max_length=max_length, normalize=normalize)
+    expected = potion_reference.encode(texts, max_length=max_length, normalize=normalize)
+    bound = BOUND * max(1.0, float(np.abs(expected).max()))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_one_text_at_a_time(model: OnnxStaticModel, potion_reference: StaticModel, normalize: bool) -> None:
+    """The way of a query: a graph of its own where tokens come from a library."""
+    for text in TEXTS:
+        expected = potion_reference.encode([text], normalize=normalize)
+        bound = BOUND * max(1.0, float(np.abs(expected).max()))
+        for found in (model.encode(text, normalize=normalize)[None], model.encode([text], normalize=normalize)):
+            assert found.shape == expected.shape
+            np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
+
+
+def test_tokens(model: OnnxStaticModel, potion_reference: StaticModel) -> None:
+    assert model.tokenize([*TEXTS, *CORPUS]) == potion_reference.tokenize([*TEXTS, *CORPUS])
+    assert model.tokenize([]) == []
+
+
+def test_every_code_point(model: OnnxStaticModel, potion_reference: StaticModel) -> None:
+    texts = [" ".join(f"a{chr(i)}b" for i in CODE_POINTS[at : at + 300]) for at in range(0, len(CODE_POINTS), 300)]
+    assert model.tokenize(texts) == potion_reference.tokenize(texts)
+
+
+def test_fuzzed_texts(model: OnnxStaticModel, potion_reference: StaticModel) -> None:
+    @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
+    def check(texts: list[str]) -> None:
+        assert model.tokenize(texts) == potion_reference.tokenize(texts)
+
+    check()
+
+
+def test_auto_takes_the_first_that_serves(monkeypatch: pytest.MonkeyPatch, bundles: dict[str, Path]) -> None:
+    assert OnnxStaticModel.from_pretrained(POTION_BUNDLE).tokens_from == (
+        "nanotoken" if find_spec("nanotoken") else "graph"
+    )
+    monkeypatch.setattr("m2v_onnx.encoder.find_spec", lambda name: None)
+    assert OnnxStaticModel.from_pretrained(POTION_BUNDLE).tokens_from == "graph"
+    assert OnnxStaticModel.from_pretrained(bundles["made-bpe"]).tokens_from == "tokenizers"
+
+
+@needs_nanotoken
+def test_auto_on_another_kind_of_tokenizer(bundles: dict[str, Path]) -> None:
+    assert OnnxStaticModel.from_pretrained(bundles["made-unigram"]).tokens_from == "tokenizers"
+    with pytest.raises(InvalidModelError, match="nanotoken cannot read it"):
+        OnnxStaticModel.from_pretrained(bundles["made-unigram"], tokenizer="nanotoken")
+
+
+@needs_nanotoken
+def test_nanotoken_is_left_where_it_differs(tmp_path: Path) -> None:
+    bundle = shutil.copytree(POTION_BUNDLE, tmp_path / "bundle")
+    golden = json.loads((bundle / "golden.json").read_bytes())
+    size = (bundle / "golden.json").stat().st_size
+    golden["texts"][0]["input_ids"][0] += 1
+    changed = json.dumps(golden).encode()
+    (bundle / "golden.json").write_bytes(changed[:size] + b" " * (size - len(changed)))
+    with pytest.warns(UserWarning, match="nanotoken gives other token ids .* another tokenizer is used"):
+        assert OnnxStaticModel.from_pretrained(bundle).tokens_from == "graph"
+    with pytest.raises(InvalidModelError, match="other token ids"):
+        OnnxStaticModel.from_pretrained(bundle, tokenizer="nanotoken")
+
+
+def test_nanotoken_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nanotoken", None)
+    with pytest.raises(MissingExtraError, match=r"m2v-onnx\[fast\]"):
+        OnnxStaticModel.from_pretrained(POTION_BUNDLE, tokenizer="nanotoken")
+
+
+def test_no_text_graph(bundles: dict[str, Path]) -> None:
+    with pytest.raises(InvalidModelError, match=r"no onnx/text\.onnx"):
+        OnnxStaticModel.from_pretrained(bundles["made-bpe"], tokenizer="graph")
+
+
+def test_unknown_way() -> None:
+    options: dict[str, Any] = {"tokenizer": "sentencepiece"}
+    with pytest.raises(ValueError, match="expected one of 'auto', 'nanotoken', 'graph', 'tokenizers'"):
+        OnnxStaticModel.from_pretrained(POTION_BUNDLE, **options)
+    assert get_args(TokenizerName)[0] == "auto"
+
+
+def test_the_text_graph_alone(tmp_path: Path, potion_reference: StaticModel) -> None:
+    """One file and its table, no tokenizer.json: another max_length is what needs one."""
+    for name in ("text.onnx", "model.onnx_data"):
+        shutil.copy(POTION_BUNDLE / "onnx" / name, tmp_path)
+    model = OnnxStaticModel.from_pretrained(tmp_path / "text.onnx")
+    assert model.tokens_from == "graph"
+    np.testing.assert_allclose(model.encode(CORPUS), potion_reference.encode(CORPUS), rtol=0, atol=BOUND)
+    with pytest.raises(ModelNotFoundError, match=r"there is no .*tokenizer\.json"):
+        model.encode(CORPUS, max_length=3)
+
+
+def test_the_graph_needs_no_tokenizer_library() -> None:
+    script = """
+import sys
+sys.modules["tokenizers"] = sys.modules["nanotoken"] = None
+from m2v_onnx import OnnxStaticModel
+model = OnnxStaticModel.from_pretrained("minishlab/potion-base-2M")
+print(model.tokens_from, model.encode(["a whale", "sings"]).shape, model.tokenize(["whales"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    expected = StaticModel.from_pretrained(POTION).tokenize(["whales"])
+    assert done.stdout.strip() == f"graph (2, 64) {expected}"

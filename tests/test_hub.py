@@ -1,0 +1,339 @@
+"""Models from the Hub: a small server that answers like it, and processes that ask it through HF_ENDPOINT."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+
+from m2v_onnx import OnnxStaticModel
+from tests.conftest import POTION, POTION_BUNDLE
+
+TOKEN = "hf_secret"
+
+Script = Callable[..., "Answer"]
+
+
+@dataclass
+class Hub:
+    """Repositories by name, each with the files of its revisions; what was asked for."""
+
+    endpoint: str = ""
+    repositories: dict[str, dict[str, Path]] = field(default_factory=dict)
+    private: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def add(self, name: str, folder: Path, revision: str = "main") -> str:
+        """:return: the commit."""
+        self.repositories.setdefault(name, {})[revision] = folder
+        return commit(name, revision)
+
+    def folder(self, name: str, revision: str) -> tuple[Path, str] | None:
+        """A revision's files, by its name or commit."""
+        for known, folder in self.repositories.get(name, {}).items():
+            if revision in (known, commit(name, known)):
+                return folder, commit(name, known)
+        return None
+
+    @property
+    def downloads(self) -> list[str]:
+        return [path.split("/resolve/")[1].partition("/")[2] for path in self.asked if path.startswith("GET /")
+                and "/resolve/" in path]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a process printed, and how it ended."""
+
+    out: str
+    error: str
+    code: int
+
+
+def commit(name: str, revision: str) -> str:
+    return hashlib.sha1(f"{name} {revision}".encode()).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """What huggingface_hub's snapshot_download asks for."""
+
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.hub.asked.append(f"{self.command} {path}")
+        parts = path.strip("/").split("/")
+        api = parts[:2] == ["api", "models"]
+        name = "/".join(parts[2:4] if api else parts[:2])
+        if name not in self.hub.repositories:
+            return self._send(404, b"Repository not found", {"X-Error-Code": "RepoNotFound"}, body)
+        if name in self.hub.private and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self._send(401, b"Invalid username or password.", {}, body)
+        rest = parts[4:] if api else parts[2:]
+        found = self.hub.folder(name, rest[1] if len(rest) > 1 else "main")
+        if found is None:
+            return self._send(404, b"Revision not found", {"X-Error-Code": "RevisionNotFound"}, body)
+        folder, sha = found
+        if api:
+            return self._send(200, json.dumps(self._facts(name, folder, sha, rest[:1])).encode(), {}, body)
+        file = folder / "/".join(rest[2:])
+        if not file.is_file():
+            return self._send(404, b"Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha}, body)
+        content = file.read_bytes()
+        headers = {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": sha}
+        return self._send(200, content, headers, body)
+
+    def _facts(self, name: str, folder: Path, sha: str, kind: list[str]) -> Any:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        places = [path.relative_to(folder).as_posix() for path in files]
+        if kind == ["tree"]:
+            return [
+                {
+                    "type": "file",
+                    "path": place,
+                    "size": path.stat().st_size,
+                    "oid": hashlib.sha1(place.encode()).hexdigest(),
+                }
+                for place, path in zip(places, files, strict=True)
+            ]
+        return {"_id": "1", "id": name, "modelId": name, "sha": sha, "private": False, "tags": [], "downloads": 0,
+                "likes": 0, "siblings": [{"rfilename": place} for place in places]}  # fmt: skip
+
+    def _send(self, code: int, content: bytes, headers: dict[str, str], body: bool) -> None:
+        self.send_response(code)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": hub}))
+    hub.endpoint = f"http://127.0.0.1:{server.server_port}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield hub
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def run(hub: Hub, tmp_path: Path) -> Script:
+    """Run Python, or with ``cli`` our command, in a process whose Hub is ours and whose caches are the test's."""
+
+    def start(code: str, *arguments: str, cli: bool = False, **environment: str) -> Answer:
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        variables |= {
+            "HF_ENDPOINT": hub.endpoint,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "M2V_ONNX_CACHE": str(tmp_path / "cache"),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+        script = "import sys; from m2v_onnx.cli import main; sys.exit(main(sys.argv[1:]))" if cli else code
+        command = [sys.executable, "-c", script, *([code] if cli else []), *arguments]
+        done = subprocess.run(command, env=variables | environment, capture_output=True, text=True, timeout=120)
+        return Answer(done.stdout.strip(), done.stderr.strip(), done.returncode)
+
+    return start
+
+
+ENCODE = """
+import sys
+from m2v_onnx import OnnxStaticModel
+options = dict(option.split("=") for option in sys.argv[2:])
+if "force_download" in options:
+    options["force_download"] = options["force_download"] == "True"
+model = OnnxStaticModel.from_pretrained(sys.argv[1], **options)
+print(model.files.folder)
+print(model.metadata.source, model.metadata.revision or "none")
+print(model.encode("how do whales breathe?")[:4].tolist())
+"""
+
+BLOCKED = "import sys\nfor name in ('onnx', 'model2vec', 'm2v_export'): sys.modules[name] = None\n" + ENCODE
+
+
+def assert_vector(answer: Answer, potion: OnnxStaticModel) -> None:
+    assert answer.code == 0, answer.error
+    vector = np.array(json.loads(answer.out.splitlines()[2]), np.float32)
+    np.testing.assert_array_equal(vector, potion.encode("how do whales breathe?")[:4])
+
+
+def test_a_bundle(hub: Hub, run: Script, potion: OnnxStaticModel, tmp_path: Path) -> None:
+    """Downloaded as it is, without the exporter, and nothing but its files."""
+    repository = tmp_path / "repository"
+    shutil.copytree(POTION_BUNDLE, repository)
+    (repository / "pytorch_model.bin").write_bytes(bytes(1000))
+    hub.add("owner/bundle", repository)
+    assert_vector(run(BLOCKED, "owner/bundle"), potion)
+    wanted = {path.relative_to(POTION_BUNDLE).as_posix() for path in POTION_BUNDLE.rglob("*") if path.is_file()}
+    assert set(hub.downloads) == wanted
+    assert not (tmp_path / "cache").exists()
+    hub.asked.clear()
+    assert_vector(run(BLOCKED, "owner/bundle"), potion)
+    assert hub.downloads == []
+
+
+def test_a_source(hub: Hub, run: Script, potion: OnnxStaticModel, tmp_path: Path) -> None:
+    """Exported into the cache, once; the card says where from. Graphs of others in the repository are left there."""
+    repository = tmp_path / "repository"
+    shutil.copytree(POTION, repository)
+    (repository / "onnx").mkdir()
+    (repository / "onnx" / "model.onnx").write_bytes(b"an old export")
+    sha = hub.add("owner/source", repository)
+    first = run(ENCODE, "owner/source")
+    assert_vector(first, potion)
+    folder, source, _ = first.out.splitlines()
+    assert source == f"owner/source {sha}"
+    assert Path(folder).parent == tmp_path / "cache"
+    assert f"owner/source at {sha}" in (Path(folder) / "README.md").read_text(encoding="utf-8")
+    assert "onnx/model.onnx" not in hub.downloads
+    again = run(BLOCKED, "owner/source")
+    assert again.out == first.out
+    assert again.code == 0
+
+
+def test_a_source_without_the_exporter(hub: Hub, run: Script, small: Path) -> None:
+    hub.add("owner/source", small)
+    answer = run("import sys; sys.modules['model2vec'] = None\n" + ENCODE, "owner/source")
+    assert answer.code == 1
+    assert "MissingExtraError" in answer.error
+    assert "pip install 'm2v-onnx[export]'" in answer.error
+
+
+def test_revisions(hub: Hub, run: Script, tmp_path: Path, small: Path) -> None:
+    """A branch, a tag or a commit; another revision is another bundle."""
+    main = hub.add("owner/model", small)
+    other = tmp_path / "other"
+    shutil.copytree(small, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"max_length": 7}))
+    tag = hub.add("owner/model", other, "v1")
+    for revision, sha in {"v1": tag, tag: tag, "main": main}.items():
+        answer = run(ENCODE, "owner/model", f"revision={revision}")
+        assert answer.out.splitlines()[1] == f"owner/model {sha}", answer.error
+    missing = run("info", "owner/model", "--revision", "v9", cli=True)
+    assert missing.code == 1
+    assert "Revision Not Found for url" in missing.error
+    assert "v9" in missing.error
+
+
+def test_a_private_repository(hub: Hub, run: Script, potion: OnnxStaticModel) -> None:
+    hub.add("owner/private", POTION_BUNDLE)
+    hub.private.add("owner/private")
+    refused = run("info", "owner/private", cli=True)
+    assert refused.code == 1
+    assert refused.error.count("\n") == 0
+    assert "no model 'owner/private'" in refused.error
+    assert "the Hub did not give it" in refused.error  # newer huggingface_hubs say 401
+    assert "Check the name, the token and the network" in refused.error
+    assert_vector(run(ENCODE, "owner/private", f"token={TOKEN}"), potion)
+    assert_vector(run(ENCODE, "owner/private", HF_TOKEN=TOKEN), potion)
+
+
+def test_no_such_repository(hub: Hub, run: Script) -> None:
+    answer = run("embed", "owner/nothing", "a text", cli=True)
+    assert answer.code == 1
+    assert answer.error.count("\n") == 0
+    assert "no file or folder owner" in answer.error
+    assert "not the model that comes with m2v-onnx" in answer.error
+    assert "Repository Not Found" in answer.error
+    assert "`m2v-onnx export owner/nothing OUT` where there is network" in answer.error
+
+
+@pytest.mark.parametrize("kind", ["bundle", "source"])
+def test_offline(kind: str, hub: Hub, run: Script, small: Path, bundles: dict[str, Path]) -> None:
+    """What was downloaded once serves without network: told to be offline, or finding nobody there."""
+    hub.add("owner/model", small if kind == "source" else bundles["made-wordlevel"])
+    never = run("info", "owner/model", cli=True, HF_HUB_OFFLINE="1")
+    assert never.code == 1
+    assert "owner/model" in never.error
+    assert never.error.count("\n") == 0
+    first = run(ENCODE, "owner/model")
+    assert_vector(first, OnnxStaticModel.from_pretrained(bundles["made-wordlevel"]))
+    hub.asked.clear()
+    for environment in ({"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}):
+        answer = run(ENCODE, "owner/model", **environment)
+        assert answer.out == first.out
+        assert answer.code == 0
+    assert hub.asked == []
+    unasked = run(ENCODE, "owner/model", "force_download=False")
+    assert unasked.out == first.out
+    assert hub.asked == []
+
+
+def test_without_network(run: Script) -> None:
+    answer = run("info", "owner/model", cli=True, HF_ENDPOINT="http://127.0.0.1:9")
+    assert answer.code == 1
+    assert answer.error.count("\n") == 0
+    assert "Check the name, the token and the network" in answer.error
+
+
+def test_subfolders(hub: Hub, run: Script, small: Path, bundles: dict[str, Path], tmp_path: Path) -> None:
+    """A bundle or a source in a folder of the repository."""
+    shutil.copytree(bundles["made-wordlevel"], tmp_path / "repository" / "bundle")
+    shutil.copytree(small, tmp_path / "repository" / "source")
+    model = OnnxStaticModel.from_pretrained(tmp_path / "repository" / "bundle")
+    hub.add("owner/many", tmp_path / "repository")
+    for subfolder in ("bundle", "source"):
+        hub.asked.clear()
+        assert_vector(run(ENCODE, "owner/many", f"subfolder={subfolder}"), model)
+        assert all(path.startswith(f"{subfolder}/") for path in hub.downloads)
+
+
+def test_a_repository_of_something_else(hub: Hub, run: Script, tmp_path: Path) -> None:
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository" / "config.json").write_text('{"model_type": "bert"}')
+    hub.add("owner/bert", tmp_path / "repository")
+    answer = run("info", "owner/bert", cli=True)
+    assert answer.code == 1
+    assert "is no Model2Vec model folder" in answer.error
+
+
+def test_export_from_the_hub(hub: Hub, run: Script, tmp_path: Path, small: Path) -> None:
+    sha = hub.add("owner/source", small)
+    hub.private.add("owner/source")
+    out = tmp_path / "out"
+    done = run("export", "owner/source", str(out), "--token", TOKEN, "--revision", "main", cli=True)
+    assert done.code == 0, done.error
+    model = OnnxStaticModel.from_pretrained(out)
+    assert model.metadata is not None
+    assert (model.metadata.source, model.metadata.revision) == ("owner/source", sha)
+    verified = run("verify", str(out), "owner/source", cli=True, HF_TOKEN=TOKEN)
+    assert verified.code == 0, verified.error
+
+
+def test_export_of_a_bundle(hub: Hub, run: Script, tmp_path: Path) -> None:
+    """A repository with a bundle and no source has nothing to export."""
+    hub.add("owner/bundle", POTION_BUNDLE)
+    answer = run("export", "owner/bundle", str(tmp_path / "out"), cli=True)
+    assert answer.code == 1
+    assert "has no Model2Vec model" in answer.error

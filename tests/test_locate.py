@@ -1,0 +1,243 @@
+"""Where a model comes from: the order, the cache, the model inside, and what an error says."""
+
+import os
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import m2v_export
+from m2v_export import ExportError, export_model
+from m2v_onnx import InvalidModelError, M2vOnnxError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
+from m2v_onnx.cache import cache_folder
+from m2v_onnx.format import BAG
+from m2v_onnx.locate import BUNDLED, bundled, locate
+from tests.conftest import CORPUS, POTION, POTION_BUNDLE
+
+
+def cached() -> list[Path]:
+    folder = cache_folder()
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+@pytest.fixture
+def source(sources: dict[str, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sources["made-wordlevel"], tmp_path / "my model"))
+
+
+def test_bundle() -> None:
+    for place in (POTION_BUNDLE, str(POTION_BUNDLE), POTION_BUNDLE / BAG, f"{POTION_BUNDLE}{os.sep}"):
+        files = locate(place)
+        assert files.graph == POTION_BUNDLE / BAG
+        assert files.tokenizer == POTION_BUNDLE / "tokenizer.json"
+    assert cached() == []
+
+
+def test_subfolder(tmp_path: Path) -> None:
+    shutil.copytree(POTION_BUNDLE, tmp_path / "repo" / "inner")
+    assert locate(tmp_path / "repo", subfolder="inner").graph == tmp_path / "repo" / "inner" / BAG
+    with pytest.raises(ModelNotFoundError, match="no such folder"):
+        locate(tmp_path / "repo", subfolder="outer")
+
+
+def test_relative_and_home_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(POTION_BUNDLE, tmp_path / "a bundle")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert locate("a bundle").graph.is_file()
+    assert locate("~/a bundle").graph == tmp_path / "a bundle" / BAG
+
+
+def test_a_folder_goes_before_the_model_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(POTION_BUNDLE, tmp_path / BUNDLED)
+    monkeypatch.chdir(tmp_path)
+    assert locate(BUNDLED).graph == Path(BUNDLED) / BAG
+    monkeypatch.chdir(tmp_path.parent)
+    assert locate(BUNDLED).graph == bundled().graph
+
+
+def test_the_model_inside(model_inside: OnnxStaticModel) -> None:
+    model = OnnxStaticModel.from_pretrained("minishlab/potion-base-2M")
+    np.testing.assert_array_equal(model.encode(CORPUS), model_inside.encode(CORPUS))
+    assert model.metadata is not None
+    assert model.metadata.source == "minishlab/potion-base-2M"
+
+
+def test_a_revision_of_the_model_inside_is_the_hub_s() -> None:
+    with pytest.raises(ModelNotFoundError, match="the Hub did not give it"):
+        locate(BUNDLED, revision="abc")
+
+
+def test_an_installation_without_its_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("m2v_onnx.locate.__file__", str(tmp_path / "m2v_onnx" / "locate.py"))
+    with pytest.raises(ModelNotFoundError, match=r"the bundle of minishlab/potion-base-2M is in none of .*: reinstall"):
+        bundled()
+
+
+def test_a_source_is_exported_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = OnnxStaticModel.from_pretrained(source)
+    assert first.files.folder.parent == cache_folder()
+    assert first.files.folder.name.startswith("my model-")
+    monkeypatch.setattr(m2v_export, "export_model", None)  # a second export would fail
+    second = OnnxStaticModel.from_pretrained(source)
+    assert second.files.folder == first.files.folder
+    np.testing.assert_array_equal(first.encode(CORPUS), second.encode(CORPUS))
+    assert cached() == [first.files.folder]
+
+
+@pytest.mark.parametrize("name", ["rs-sentence-transformers", "made-nested"])
+def test_every_layout_is_exported(name: str, sources: dict[str, Path], bundles: dict[str, Path]) -> None:
+    found = OnnxStaticModel.from_pretrained(sources[name]).encode(CORPUS)
+    np.testing.assert_array_equal(found, OnnxStaticModel.from_pretrained(bundles[name]).encode(CORPUS))
+
+
+def test_a_cached_bundle_needs_no_exporter(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    OnnxStaticModel.from_pretrained(source)
+    for package in ("onnx", "model2vec"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert OnnxStaticModel.from_pretrained(source).encode("whale").shape == (24,)
+
+
+def test_a_changed_source_is_exported_anew(source: Path) -> None:
+    before = OnnxStaticModel.from_pretrained(source, normalize=False).encode("the whale")
+    content = bytearray((source / "model.safetensors").read_bytes())
+    content[-4 * 24 * 100 :] = bytes(4 * 24 * 100)
+    time.sleep(0.01)
+    (source / "model.safetensors").write_bytes(content)
+    OnnxStaticModel.from_pretrained(source)
+    assert len(cached()) == 2
+    assert before.any()
+
+
+def test_a_damaged_cache_says_so(source: Path) -> None:
+    bundle = OnnxStaticModel.from_pretrained(source).files.folder
+    (bundle / BAG).write_bytes(b"")
+    with pytest.raises(InvalidModelError, match=r"or delete .*my model-.*, and it is exported again"):
+        OnnxStaticModel.from_pretrained(source)
+    shutil.rmtree(bundle)
+    assert OnnxStaticModel.from_pretrained(source).dim == 24
+
+
+def test_a_cache_that_cannot_be_written(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("M2V_ONNX_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ExportError, match=r"cannot write .* set M2V_ONNX_CACHE to a folder that can be written"):
+        OnnxStaticModel.from_pretrained(source)
+
+
+def test_two_at_once_export_to_one_place(source: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        models = list(pool.map(OnnxStaticModel.from_pretrained, [source] * 4))
+    assert len({model.files.folder for model in models}) == 1
+    assert cached() == [models[0].files.folder]
+
+
+@pytest.mark.parametrize("package", ["onnx", "model2vec"])
+def test_a_source_without_the_exporter(package: str, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        MissingExtraError, match=rf"to export it needs the package {package}: pip install 'm2v-onnx\[export\]'"
+    ):
+        OnnxStaticModel.from_pretrained(source)
+
+
+def test_a_name_for_the_hub_without_huggingface_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtraError, match=r"'minishlab/potion-base-8M' .* pip install 'm2v-onnx\[hub\]'") as info:
+        locate("minishlab/potion-base-8M")
+    assert isinstance(info.value, ImportError)
+    assert isinstance(info.value, M2vOnnxError)
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("M2V_ONNX_CACHE", "~/mine")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert cache_folder() == tmp_path / "mine"
+    monkeypatch.delenv("M2V_ONNX_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    for platform, place in {"linux": "xdg", "win32": "local", "darwin": "Library/Caches"}.items():
+        monkeypatch.setattr(sys, "platform", platform)
+        assert cache_folder() == tmp_path / place / "m2v-onnx"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./nowhere/model", r"no file or folder .*nowhere.*no name of a Hub repository \(owner/name\)"),
+        ("/no/such/folder", r"no model '/no/such/folder': no file or folder /no/such/folder; not the model that comes"),
+        ("owner/name/more", r"no name of a Hub repository"),
+        ("nobody/nothing", r"no file or folder nobody/nothing; not the model that comes with m2v-onnx, minishlab/poti"),
+        ("nobody/nothing", r"the Hub did not give it: .* `m2v-onnx export nobody/nothing OUT` where there is network"),
+        ("nul\0byte", r"no name of a Hub repository"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="the messages have POSIX paths")
+def test_nothing_by_that_name(name: str, message: str) -> None:
+    with pytest.raises(ModelNotFoundError, match=message) as info:
+        locate(name)
+    assert isinstance(info.value, FileNotFoundError)
+    assert "\n" not in str(info.value)
+
+
+def test_a_folder_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    shutil.copy(POTION / "model.safetensors", tmp_path / "deep" / "down")
+    with pytest.raises(ModelNotFoundError, match=r"expected a bundle .*found \['deep', 'notes\.txt'\]"):
+        locate(tmp_path)
+
+
+def test_a_large_folder_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home directory, say: only the places that a model's files have are looked at."""
+    for method in ("rglob", "walk"):
+        monkeypatch.setattr(Path, method, None, raising=False)
+    scan = os.scandir
+    seen: list[str] = []
+
+    def spy(path: str) -> object:
+        seen.append(str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", spy)
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    with pytest.raises(ModelNotFoundError):
+        locate(tmp_path)
+    assert not any("deep" in path for path in seen)
+
+
+def test_a_model_with_tensors_and_no_tokenizer(source: Path) -> None:
+    (source / "tokenizer.json").unlink()
+    with pytest.raises(ModelNotFoundError, match=r"no Model2Vec model folder: expected the files of one of: config"):
+        locate(source)
+
+
+def test_bundle_goes_before_source(tmp_path: Path, bundles: dict[str, Path], sources: dict[str, Path]) -> None:
+    """A folder that is both is taken as the bundle."""
+    shutil.copytree(bundles["rs-float32"], tmp_path / "both")
+    shutil.copy(sources["rs-float32"] / "model.safetensors", tmp_path / "both")
+    assert locate(tmp_path / "both").graph == tmp_path / "both" / BAG
+    assert cached() == []
+
+
+def test_source_goes_before_a_graph_of_others(source: Path) -> None:
+    """As in the repositories on the Hub that have both: the source's vectors are exact."""
+    (source / "onnx").mkdir()
+    (source / "onnx" / "model.onnx").write_bytes(b"an old export")
+    assert locate(source).folder.parent == cache_folder()
+
+
+def test_the_card_in_the_cache_names_the_source(source: Path) -> None:
+    assert "# my model in ONNX" in (locate(source).folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_bundle_moves_with_its_folder(source: Path, tmp_path: Path) -> None:
+    bundle = export_model(source, tmp_path / "first").folder
+    moved = bundle.rename(tmp_path / "second")
+    assert OnnxStaticModel.from_pretrained(moved).encode(["whale"]).shape == (1, 24)

@@ -1,0 +1,157 @@
+"""What the tests of the text graph share: graphs, packing, and what `tokenizers` says."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+
+from m2v_export.graph import Graph, Value
+from m2v_export.text import read_tables, tokenize
+from m2v_export.text.probe import Characters, read_characters
+from m2v_export.text.tables import TextTables
+from m2v_onnx.tokens import find_unk_token_id
+from tests.conftest import POTION
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@cache
+def potion_tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(POTION / "tokenizer.json"))
+
+
+@cache
+def potion_tables() -> TextTables:
+    return tables_of(potion_tokenizer())
+
+
+_probed: dict[str, Characters] = {}
+
+
+def tables_of(tokenizer: Tokenizer) -> TextTables:
+    """``read_tables``, with one probe of each normalizer and pre-tokenizer: it takes a second."""
+    config = json.loads(tokenizer.to_str())
+    key = json.dumps([config["normalizer"], config["pre_tokenizer"]])
+
+    def characters(tokenizer: Tokenizer) -> Characters:
+        if key not in _probed:
+            _probed[key] = read_characters(tokenizer)
+        return _probed[key]
+
+    with patch("m2v_export.text.tables.read_characters", characters):
+        return read_tables(tokenizer)
+
+
+def potion_vocab() -> dict[str, int]:
+    return dict(json.loads(potion_tokenizer().to_str())["model"]["vocab"])
+
+
+def word_piece(
+    vocab: dict[str, int],
+    normalizer: normalizers.Normalizer | None,
+    *,
+    added: Sequence[AddedToken] = (),
+    unk_token: str = "[UNK]",
+    **options: Any,
+) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token=unk_token, **options))
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    for token in added:
+        (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
+    return tokenizer
+
+
+def text_model(
+    tables: TextTables, unk_token_id: int | None, max_length: int | None = 512, median_token_length: int = 6
+) -> onnx.ModelProto:
+    g = Graph()
+    utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
+    ids, starts = tokenize(
+        g,
+        utf8,
+        offsets,
+        tables,
+        max_length=max_length,
+        median_token_length=median_token_length,
+        unk_token_id=unk_token_id,
+    )
+    g.output(ids, "input_ids", ["I"])
+    g.output(starts, "token_offsets", ["N"])
+    return g.model({})
+
+
+def session_of(model: onnx.ModelProto, threads: int = 1) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def run_on_texts(build: Callable[[Graph, Value, Value], Sequence[Value]], texts: Sequence[str | bytes]) -> list[Any]:
+    """Build some stages on ``utf8`` and ``offsets`` and run them."""
+    g = Graph()
+    values = build(g, g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"]))
+    for i, value in enumerate(values):
+        g.output(value, f"y{i}")
+    return list(session_of(g.model({})).run(None, pack(texts)))
+
+
+def run_on_arrays(build: Callable[..., Sequence[Value]], *arrays: Any) -> list[Any]:
+    """Build an operation on vectors and run it."""
+    g = Graph()
+    values = [np.asarray(array) for array in arrays]
+    inputs = [g.input(f"x{i}", value.dtype, [f"X{i}"]) for i, value in enumerate(values)]
+    for i, value in enumerate(build(g, *inputs)):
+        g.output(value, f"y{i}")
+    return list(session_of(g.model({})).run(None, {f"x{i}": value for i, value in enumerate(values)}))
+
+
+def pack(texts: Sequence[str | bytes]) -> Arrays:
+    encoded = [text.encode() if isinstance(text, str) else text for text in texts]
+    lengths = np.array([len(text) for text in encoded], np.int64)
+    return {"utf8": np.frombuffer(b"".join(encoded), np.uint8), "offsets": np.cumsum(lengths) - lengths}
+
+
+def split_at(flat: Any, starts: Any) -> list[list[Any]]:
+    ends = [*starts.tolist()[1:], len(flat)]
+    return [flat[begin:end].tolist() for begin, end in zip(starts.tolist(), ends, strict=False)]
+
+
+def graph_ids(session: ort.InferenceSession, texts: Sequence[str | bytes], batch: int = 256) -> list[list[int]]:
+    found = []
+    for i in range(0, len(texts), batch):
+        found += split_at(*session.run(None, pack(texts[i : i + batch])))
+    return found
+
+
+def reference_ids(
+    tokenizer: Tokenizer,
+    texts: Sequence[str | bytes],
+    unk_token_id: int | None,
+    max_length: int | None = 512,
+    median_token_length: int = 6,
+) -> list[list[int]]:
+    """The arithmetic of ``StaticModel.tokenize``."""
+    decoded = [text if isinstance(text, str) else text.decode("utf-8", "replace") for text in texts]
+    if max_length is not None:
+        decoded = [text[: max_length * median_token_length] for text in decoded]
+    encodings = tokenizer.encode_batch_fast(decoded, add_special_tokens=False)
+    return [[i for i in encoding.ids[:max_length] if i != unk_token_id] for encoding in encodings]
+
+
+def assert_exact(
+    tokenizer: Tokenizer, texts: Sequence[str | bytes], session: ort.InferenceSession | None = None, **limits: Any
+) -> None:
+    unk_token_id = find_unk_token_id(tokenizer)
+    if session is None:
+        session = session_of(text_model(tables_of(tokenizer), unk_token_id, **limits))
+    found, expected = graph_ids(session, texts), reference_ids(tokenizer, texts, unk_token_id, **limits)
+    wrong = [(text, got, due) for text, got, due in zip(texts, found, expected, strict=True) if got != due]
+    assert not wrong, f"{len(wrong)} of {len(texts)} texts differ, the first: {wrong[0]!r}"
