@@ -1,0 +1,104 @@
+"""text.onnx against ``StaticModel.encode``, one thread each, in turn, packing of the bytes included.
+
+    python -m benchmarks.text_graph.speed [--languages]
+
+Texts are those of ../shared: English sentences of some 8 and 29 tokens, 18 of them joined for some 280, and with
+``--languages`` lines in other scripts. Loading is not timed. Each figure is the median of rounds; trust the ratios.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections import Counter, defaultdict
+from importlib.metadata import version
+from pathlib import Path
+from unicodedata import name as character_name
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import numpy as np
+import onnxruntime as ort
+from model2vec import StaticModel
+
+from benchmarks.shared import SHARED, lines, need_shared
+from m2v_export import export_model
+from m2v_onnx.text import pack
+
+SOURCE = SHARED / "models" / "potion-base-2M"
+BATCHES = (256, 16, 1)
+TEXTS_A_ROUND = 512
+SINGLE_TEXTS_A_ROUND = 60
+ROUNDS = 9
+SENTENCES_JOINED = 18
+SCRIPTS = ("LATIN", "CYRILLIC", "ARABIC", "DEVANAGARI", "THAI", "CJK", "HIRAGANA", "HANGUL", "GREEK", "HEBREW", "TAMIL")
+
+
+def english(reference: StaticModel) -> dict[str, list[str]]:
+    """Texts by name, of about one length."""
+    rng = np.random.default_rng(0)
+    sentences = rng.permutation(lines("sentences_en.txt")).tolist()
+    joined = [" ".join(sentences[i : i + SENTENCES_JOINED]) for i in range(0, 40_000, SENTENCES_JOINED)]
+    found = {}
+    for tokens, texts in ((8, sentences), (29, sentences), (281, joined)):
+        spread = max(2, tokens // 8)
+        lengths = map(len, reference.tokenize(texts[:30_000]))
+        found[f"{tokens} tokens"] = [t for t, n in zip(texts, lengths, strict=False) if abs(n - tokens) <= spread]
+    return found
+
+
+def scripts() -> dict[str, list[str]]:
+    """Lines of multilingual.txt by the script that most of their letters have; Latin with accents at least."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in lines("multilingual.txt"):
+        names = Counter(character_name(c, "?").split()[0] for c in line if c.isalpha())
+        if names and not line.isascii():
+            found[names.most_common(1)[0][0]].append(line)
+    return {name: found[name] for name in SCRIPTS if len(found[name]) >= max(BATCHES)}
+
+
+def race(session: ort.InferenceSession, reference: StaticModel, texts: list[str], batch: int) -> list[float]:
+    """:return: microseconds a text of the graph and of model2vec, and the ratio of their times."""
+    count = min(len(texts), TEXTS_A_ROUND if batch > 1 else SINGLE_TEXTS_A_ROUND) // batch
+    batches = [texts[i * batch : (i + 1) * batch] for i in range(count)]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        for some in batches:
+            utf8, offsets = pack(some)
+            session.run(["sentence_embedding"], {"utf8": utf8, "offsets": offsets})
+        middle = time.perf_counter()
+        for some in batches:
+            reference.encode(some, show_progress_bar=False)
+        seconds[0].append(middle - begin)
+        seconds[1].append(time.perf_counter() - middle)
+    ratio = statistics.median(b / a for a, b in zip(*seconds, strict=True))
+    return [*(statistics.median(of) / count / batch * 1e6 for of in seconds), ratio]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--languages", action="store_true", help="other scripts, in batches of 256")
+    arguments = parser.parse_args()
+    need_shared()
+    reference = StaticModel.from_pretrained(SOURCE)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = export_model(SOURCE, Path(folder) / "bundle").folder
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = ort.InferenceSession(bundle / "onnx" / "text.onnx", options, providers=["CPUExecutionProvider"])
+    races = [(name, texts, batch) for name, texts in english(reference).items() for batch in BATCHES]
+    if arguments.languages:
+        races += [(name, texts, max(BATCHES)) for name, texts in scripts().items()]
+    packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "model2vec", "tokenizers"))
+    print(f"{platform.processor() or platform.machine()}, {packages}")
+    print(f"{'texts':12} {'batch':>5} {'text.onnx us':>12} {'model2vec us':>12} {'times':>6}")
+    for name, texts, batch in races:
+        graph, model2vec, ratio = race(session, reference, texts, batch)
+        print(f"{name:12} {batch:5} {graph:12.1f} {model2vec:12.1f} {ratio:6.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
