@@ -1,0 +1,256 @@
+"""Every language's example against golden.json: the same token ids, and vectors within its tolerance.
+
+    python examples/conformance.py                          float32 and int8 of the model in models/
+    python examples/conformance.py BUNDLE ... --only go,rust
+
+Each example is copied to .conformance/, built there as its README says, run on some texts, tested with each bundle, and
+tested with two copies of the first bundle whose golden.json is wrong, where it must fail. A language whose tools are
+not there is skipped, which is a failure where the environment says CI=true.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from debian import fetch
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+WORK = ROOT / ".conformance"
+MODEL = ROOT / "models" / "potion-base-2M"
+
+BUILT = (".venv", "node_modules", "target", "build", "__pycache__")
+"""What builds leave in an example's folder."""
+
+TEXTS = ("It's dangerous to go alone!", "Take this.", "naïve 日本語 👍")
+SHOWN = 1e-4
+"""Programs print four digits after the point: the last one may be rounded otherwise."""
+
+Command = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """How to build, run and test one folder of examples/; commands run in the folder's copy.
+
+    :param tools: programs that must be there. :param embed: takes a bundle and texts, prints a line a text.
+    :param test: `{bundle}` stands for the bundle, which is in the variable BUNDLE too.
+    :param sees_ids: the test knows token ids, not only vectors.
+    :param needs: prepares what is no package of the language, and says what is missing, if anything is.
+    """
+
+    name: str
+    tools: Command
+    build: tuple[Command, ...]
+    test: Command
+    embed: Command = ()
+    sees_ids: bool = True
+    needs: Callable[[], str] = field(default=lambda: "")
+
+
+def library() -> Path:
+    """libonnxruntime of the Python package, which other languages open too."""
+    (found,) = WORK.glob("python/.venv/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.*")
+    return found
+
+
+def cpp_headers() -> str:
+    """Debian's headers and the Python package's library in .conformance/native, as an onnxruntime is installed."""
+    native = WORK / "native"
+    (native / "lib").mkdir(parents=True, exist_ok=True)
+    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
+        link = native / "lib" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(library())
+    if not (native / "usr/include/nlohmann/json.hpp").exists():
+        try:
+            fetch(native, ["libonnxruntime-dev", "nlohmann-json3-dev"], suite="trixie", architecture="amd64")
+        except (OSError, subprocess.CalledProcessError) as error:
+            return f"Debian's libonnxruntime-dev: {error}"
+    return ""
+
+
+EXAMPLES = (
+    Example(
+        "python",
+        tools=(),
+        build=((sys.executable, "-m", "venv", ".venv"), (".venv/bin/pip", "install", "-q", "-r", "requirements.txt")),
+        embed=(".venv/bin/python", "embed.py"),
+        test=(".venv/bin/python", "golden.py", "{bundle}"),
+    ),
+    Example(
+        "node",
+        tools=("node", "npm"),
+        build=(("npm", "install", "--no-package-lock", "--no-audit", "--no-fund"),),
+        embed=("node", "embed.mjs"),
+        test=("node", "--test"),
+    ),
+    Example(
+        "java",
+        tools=("java", "mvn"),
+        build=(("mvn", "-B", "-q", "test-compile", "dependency:copy-dependencies"),),
+        embed=("java", "-cp", "target/classes:target/dependency/*", "example.Embed"),
+        test=("mvn", "-B", "-q", "test", "-Dbundle={bundle}"),
+    ),
+    Example(
+        "go",
+        tools=("go", "cc"),
+        build=(("go", "build", "-o", "embed", "."),),
+        embed=("./embed",),
+        test=("go", "test", "-count=1", "."),
+    ),
+    Example(
+        "rust",
+        tools=("cargo",),
+        build=(("cargo", "build", "--quiet", "--release", "--locked"),),
+        embed=("target/release/m2v-embed",),
+        test=("cargo", "test", "--quiet", "--release", "--locked"),
+    ),
+    Example(
+        "cpp",
+        tools=("cmake", "c++", "apt-get", "dpkg-deb"),
+        needs=cpp_headers,
+        build=(("cmake", "-B", "build", "-DCMAKE_PREFIX_PATH={native};{native}/usr"), ("cmake", "--build", "build")),
+        embed=("build/embed",),
+        test=("build/golden", "{bundle}"),
+    ),
+    Example(
+        "browser",
+        tools=("node", "npm", "chromium"),
+        build=(("npm", "install", "--no-package-lock", "--no-audit", "--no-fund"),),
+        test=("node", "--test"),
+    ),
+    Example(
+        "readers/transformers.js",
+        tools=("node", "npm"),
+        build=(("npm", "install", "--no-package-lock", "--no-audit", "--no-fund"),),
+        test=("node", "--test"),
+    ),
+    Example(
+        "readers/fastembed",
+        tools=(),
+        build=((sys.executable, "-m", "venv", ".venv"), (".venv/bin/pip", "install", "-q", "-r", "requirements.txt")),
+        test=(".venv/bin/python", "golden_vectors.py", "{bundle}"),
+        sees_ids=False,
+    ),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", nargs="*", type=Path, help="by default float32 and int8 of the model in models/")
+    parser.add_argument("--only", default="", help="names of examples, with commas between them")
+    options = parser.parse_args()
+    only = {"python", *options.only.split(",")} if options.only else {example.name for example in EXAMPLES}
+    unknown = only - {example.name for example in EXAMPLES} - {""}
+    if unknown:
+        parser.error(f"no such example: {', '.join(sorted(unknown))}")
+    bundles = [path.resolve() for path in options.bundles] or own_bundles()
+    spoiled = list(spoil(bundles[0]))
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for example in EXAMPLES:
+        if example.name in only:
+            for label, outcome, words in outcomes(example, bundles, spoiled):
+                counts[outcome] += 1
+                print(f"{outcome:<8}{label}{': ' if words else ''}{words}", flush=True)
+    print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    return int(bool(counts["failed"] or (counts["skipped"] and os.environ.get("CI") == "true")))
+
+
+def own_bundles() -> list[Path]:
+    """The model in models/, exported with a float32 and with an int8 table."""
+    bundles = []
+    for precision in ("float32", "int8"):
+        bundle = WORK / f"potion-base-2M-{precision}"
+        shutil.rmtree(bundle, ignore_errors=True)
+        command = (Path(sys.executable).with_name("m2v-onnx"), "export", MODEL, bundle, "--precision", precision)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        bundles.append(bundle)
+    return bundles
+
+
+def spoil(bundle: Path) -> Iterator[Path]:
+    """Two copies of a bundle whose golden.json is wrong: in one token id, and in one number of one vector."""
+
+    for name in ("wrong-id", "wrong-number"):
+        other = WORK / name
+        shutil.rmtree(other, ignore_errors=True)
+        shutil.copytree(bundle, other)
+        golden = json.loads((bundle / "golden.json").read_text())
+        entry = golden["texts"][8]
+        if name == "wrong-id":
+            entry["input_ids"][-1] += 1
+        else:
+            entry["sentence_embedding"][-1] += 2 * golden["tolerance"]
+        (other / "golden.json").write_text(json.dumps(golden))
+        yield other
+
+
+def outcomes(example: Example, bundles: Sequence[Path], spoiled: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
+    """What was tried, how it went ("passed", "failed" or "skipped"), and what there is to say about it."""
+    missing = next((f"no {tool}" for tool in example.tools if shutil.which(tool) is None), "") or example.needs()
+    if missing:
+        yield example.name, "skipped", missing
+        return
+    folder = copy(example)
+    start = time.monotonic()
+    for command in example.build:
+        failure = run(command, folder, bundles[0])[1]
+        if failure:
+            yield f"{example.name} build", "failed", failure
+            return
+    yield f"{example.name} build", "passed", f"{time.monotonic() - start:.0f} s"
+    for bundle in bundles:
+        if example.embed:
+            printed, failure = run((*example.embed, str(bundle), *TEXTS), folder, bundle)
+            failure = failure or differs(printed, bundle)
+            yield f"{example.name} embed {bundle.name}", "failed" if failure else "passed", failure
+        printed, failure = run(example.test, folder, bundle)
+        yield f"{example.name} golden {bundle.name}", "failed" if failure else "passed", failure
+    for bundle in spoiled if example.sees_ids else spoiled[1:]:
+        printed, failure = run(example.test, folder, bundle)
+        words = "" if failure else f"expected a failure, got {printed}"
+        yield f"{example.name} sees {bundle.name}", "failed" if words else "passed", words
+
+
+def copy(example: Example) -> Path:
+    """The example's files in .conformance/, beside what an earlier run built there, and nothing else."""
+    folder = WORK / example.name
+    for path in folder.glob("*"):
+        if path.name not in BUILT:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.copytree(HERE / example.name, folder, ignore=shutil.ignore_patterns(*BUILT), dirs_exist_ok=True)
+    return folder
+
+
+def run(command: Command, folder: Path, bundle: Path) -> tuple[str, str]:
+    """:return: what the command printed, and what to say if it failed."""
+    environment = {**os.environ, "BUNDLE": str(bundle), "ONNXRUNTIME_NODE_INSTALL": "skip"}
+    if (WORK / "python/.venv").exists():
+        environment["ORT_DYLIB_PATH"] = str(next(iter(WORK.glob("python/.venv/lib/**/libonnxruntime.*")), ""))
+    filled = [part.replace("{bundle}", str(bundle)).replace("{native}", str(WORK / "native")) for part in command]
+    result = subprocess.run(filled, cwd=folder, env=environment, capture_output=True, text=True)
+    words = f"`{' '.join(filled)}` exited with {result.returncode}\n{result.stdout}{result.stderr}".rstrip()
+    return result.stdout, words if result.returncode else ""
+
+
+def differs(printed: str, bundle: Path) -> str:
+    """Every program must print what the Python one prints: four numbers, the dimensions, the text."""
+    command = (*EXAMPLES[0].embed, str(bundle), *TEXTS)
+    expected = run(command, WORK / EXAMPLES[0].name, bundle)[0]
+    for found, wanted in zip(printed.splitlines(), expected.splitlines(), strict=True):
+        numbers = [(float(x), float(y)) for x, y in zip(found.split()[:4], wanted.split()[:4], strict=True)]
+        if found.split()[4:] != wanted.split()[4:] or any(not abs(x - y) <= SHOWN for x, y in numbers):
+            return f"expected `{wanted}`, got `{found}`"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
