@@ -14,7 +14,7 @@ import pytest
 
 from m2v_export import pooling
 from m2v_export.embedding import Embedding, reference_vectors
-from m2v_export.graphs import bag_graph, padded_graph
+from m2v_export.graphs import bag_graph, one_graph, padded_graph
 from m2v_export.precision import stored_as
 from m2v_export.write import write_single_file
 from m2v_onnx.format import BAG, FORMAT_VERSION, IR_VERSION, OPSET, PADDED
@@ -322,3 +322,14 @@ def test_no_texts(tmp_path: Path, precision: str) -> None:
     run = opened(bag_graph(embedding, {}), embedding, tmp_path)
     none = np.zeros(0, np.int64)
     assert run(["sentence_embedding"], input_ids=none, offsets=none)[0].shape == (0, DIM)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "int4"])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_one_text_without_tokens(tmp_path: Path, precision: str, mapped: bool) -> None:
+    """Again and again, as ``test_nothing_padded``."""
+    embedding = stored_as(make_embedding(dim=256, mapped=mapped, normalize=True), precision)
+    run = opened(one_graph(embedding, {}), embedding, tmp_path)
+    for length in (1, 2, 7, 20, 60, 95, 96, 97, 200) * 5:
+        run(None, input_ids=np.arange(length))
+        np.testing.assert_array_equal(run(None, input_ids=np.zeros(0, np.int64))[0], np.zeros((1, 256), np.float32))

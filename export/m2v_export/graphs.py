@@ -101,7 +101,9 @@ def one_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelPr
             pieces = (ids.size() + (SHORT_TOKENS - 1)) // SHORT_TOKENS
             return g.loop([zeros], one_piece, trips=pieces.squeeze(0))
 
-        (sums,) = g.if_(ids.size() <= SHORT_TOKENS, lambda g: [pooling.product(factors, codes)], by_pieces)
+        # Not of nothing: onnxruntime 1.18 leaves such a product unset. The loop makes no trip then.
+        short = g.op("Clip", ids.size(), np.array(1), np.array(SHORT_TOKENS)).equals(ids.size())
+        (sums,) = g.if_(short, lambda g: [pooling.product(factors, codes)], by_pieces)
     else:
         rows = pooling.rows(codes)
         if pooling.weights is not None:
