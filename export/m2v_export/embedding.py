@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from m2v_export.chunks import Array
 from m2v_export.head import Head
 from m2v_onnx.format import TABLE
 from m2v_onnx.session import normalized
@@ -20,6 +21,29 @@ TABLE_DTYPES = ("float32", "float16", "int8")
 
 INT4_OFFSET = 7.5
 """The 16 codes of int4, 0 to 15, stand for -7.5 to 7.5: a level more than with a code for zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A tensor as it is written.
+
+    :ivar parts: arrays that follow each other along the first axis, as a table of some gigabytes is not to be copied
+        for a row; all of one dtype.
+    """
+
+    parts: tuple[Array, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (sum(map(len, self.parts)), *self.parts[0].shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.parts[0].dtype
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in self.parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,30 +91,48 @@ class Embedding:
         """The number of token ids that have a row."""
         return len(self.table) if self.mapping is None else len(self.mapping)
 
+    @property
+    def padding_id(self) -> int:
+        """The token id that adds nothing to a sum, for what is stored has a row of zeros for it: the unknown token,
+        which is never summed, or where there is none one past the last."""
+        return self.tokens if self.unk_token_id is None else self.unk_token_id
+
     @cached_property
-    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+    def tensors(self) -> dict[str, Stored]:
         """What is stored outside the graphs, once for all of them, by initializer name."""
-        mapping = None if self.mapping is None else self.mapping.astype(np.int32)
-        tensors: dict[str, npt.NDArray[Any] | None] = {"table": self.table, "weights": self.weights, "mapping": mapping}
+        nothing = np.zeros((1, self.table.shape[1]), self.table.dtype)
+        # In place of the unknown token's row, which is nobody else's where there is no mapping; else behind the last.
+        row = self.padding_id if self.mapping is None else len(self.table)
+        tensors = {"table": Stored((self.table[:row], nothing, self.table[row + 1 :]))}
+        if self.weights is not None:
+            tensors["weights"] = Stored((self._for_padding(self.weights, 0),))
+        if self.mapping is not None:
+            tensors["mapping"] = Stored((self._for_padding(self.mapping, len(self.table)).astype(np.int32),))
         if self.head is not None:
-            tensors |= self.head.tensors()
-        return {name: np.ascontiguousarray(array) for name, array in tensors.items() if array is not None}
+            tensors |= {name: Stored((array,)) for name, array in self.head.tensors().items()}
+        return tensors
+
+    def _for_padding(self, of_tokens: Array, value: int) -> Array:
+        """:param of_tokens: [tokens]. :return: the same with that value at ``padding_id``."""
+        return np.concatenate([of_tokens[: self.padding_id], [value], of_tokens[self.padding_id + 1 :]]).astype(
+            of_tokens.dtype
+        )
 
     def initializers(self) -> dict[str, onnx.TensorProto]:
         """The stored tensors as external data, one after the other in one file, each at a page's start."""
         offset, protos = 0, {}
-        for name, array in self.tensors.items():
+        for name, stored in self.tensors.items():
             proto = onnx.TensorProto(
                 name=name,
-                dims=array.shape,
-                data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
+                dims=stored.shape,
+                data_type=helper.np_dtype_to_tensor_dtype(stored.dtype),
                 data_location=onnx.TensorProto.EXTERNAL,
             )
-            place = {"location": TABLE.rpartition("/")[2], "offset": offset, "length": array.nbytes}
+            place = {"location": TABLE.rpartition("/")[2], "offset": offset, "length": stored.nbytes}
             for key, value in place.items():
                 proto.external_data.add(key=key, value=str(value))
             protos[name] = proto
-            offset += -(-array.nbytes // PAGE_BYTES) * PAGE_BYTES
+            offset += -(-stored.nbytes // PAGE_BYTES) * PAGE_BYTES
         return protos
 
 

@@ -7,7 +7,7 @@ import onnx
 
 from m2v_export.embedding import Embedding
 from m2v_export.graph import Graph, Value
-from m2v_export.pooling import SHORT_TOKENS, Pooling, bag_sums, look_up
+from m2v_export.pooling import END, SHORT_TOKENS, Pooling, bag_sums, lengths_of, line_sums, look_up
 from m2v_export.text import TextTables, tokenize
 from m2v_onnx.format import EMBEDDING, MEAN
 
@@ -20,7 +20,7 @@ def bag_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelPr
     """
     g = Graph()
     ids, offsets = g.input("input_ids", np.int64, ["T"]), g.input("offsets", np.int64, ["N"])
-    _pool(g, embedding, ids, offsets)
+    _pool(g, embedding, ids, offsets, embedding.unk_token_id)
     return g.model(metadata)
 
 
@@ -54,17 +54,41 @@ def text_graph(
     return g.model(metadata)
 
 
-def _pool(g: Graph, embedding: Embedding, ids: Value, offsets: Value) -> None:
-    """From tokens to the outputs: int64 [T], int64 [N] to float32 [N, dim]."""
+def _pool(g: Graph, embedding: Embedding, ids: Value, offsets: Value, unk_token_id: int | None = None) -> None:
+    """From tokens to the outputs: int64 [T], int64 [N] to float32 [N, dim].
+
+    :param unk_token_id: a token among them that does not count; None for none.
+    """
     with g.scope("pool"):
         pooling = Pooling(g, embedding)
-        mean = pooling.mean(*bag_sums(pooling, ids, offsets))
+        counts = lengths_of(g, offsets, ids.size())
+        if unk_token_id is not None:
+            counts = counts - _unknown(g, ids, offsets, unk_token_id)
+        mean = pooling.mean(bag_sums(pooling, ids, offsets), counts.cast(np.float32).unsqueeze(1))
         vectors = pooling.normalize(mean) if embedding.normalize else mean
     shape: list[int | str] = ["N", embedding.dim]
     g.output(vectors, EMBEDDING, shape)
     if embedding.normalize:
         g.output(mean, MEAN, shape)
     _head(pooling, vectors)
+
+
+def _unknown(g: Graph, ids: Value, offsets: Value, unk_token_id: int) -> Value:
+    """How often each text has a token; most batches do not have it at all.
+
+    :param ids: int64 [T]. :param offsets: int64 [N]. :return: int64 [N].
+    """
+    # One more, for texts that begin where the ids end.
+    is_it = ids.equals(unk_token_id).cast(np.int32)
+    padded = g.concat([is_it, np.array([0], np.int32)])
+
+    def count(g: Graph) -> list[Value]:
+        before = g.op("CumSum", padded, np.array(0), exclusive=1).of_rank(1)
+        until = look_up(g, before, offsets)
+        return [lengths_of(g, until.cast(np.int64), before.slice(-1, END).cast(np.int64))]
+
+    found = g.op("ReduceMax", padded, keepdims=0) > 0
+    return g.if_(found, count, lambda g: [offsets * 0])[0]
 
 
 def _head(pooling: Pooling, vectors: Value) -> None:
@@ -85,17 +109,16 @@ def one_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelPr
     g = Graph()
     ids = g.input("input_ids", np.int64, ["T"])
     pooling = Pooling(g, embedding)
-    codes = pooling.codes(ids)
-    if pooling.scales is not None and pooling.weights is not None:
-        # No order of model2vec's to follow: a product, or several of a long text.
-        factors = look_up(g, pooling.weights, ids).cast(np.float32).unsqueeze(0)
+    if pooling.by_products:
+        # A product, or several of a long text.
+        factors, codes = look_up(g, pooling.stored["weights"], ids).cast(np.float32).unsqueeze(0), pooling.codes(ids)
 
         def by_pieces(g: Graph) -> list[Value]:
             def one_piece(g: Graph, i: Value, sums: Value) -> tuple[None, list[Value], list[Value]]:
                 begin = (i * SHORT_TOKENS).unsqueeze(0)
                 end = begin + SHORT_TOKENS
                 some = g.op("Slice", factors, begin, end, np.array([1]))
-                return None, [sums + pooling.product(some, g.op("Slice", codes, begin, end).of_rank(2))], []
+                return None, [sums + pooling.weighted(some, g.op("Slice", codes, begin, end).of_rank(2))], []
 
             zeros = g.constant(np.zeros((1, embedding.dim), np.float32))
             pieces = (ids.size() + (SHORT_TOKENS - 1)) // SHORT_TOKENS
@@ -103,12 +126,9 @@ def one_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelPr
 
         # Not of nothing: onnxruntime 1.18 leaves such a product unset. The loop makes no trip then.
         short = g.op("Clip", ids.size(), np.array(1), np.array(SHORT_TOKENS)).equals(ids.size())
-        (sums,) = g.if_(short, lambda g: [pooling.product(factors, codes)], by_pieces)
+        (sums,) = g.if_(short, lambda g: [pooling.weighted(factors, codes)], by_pieces)
     else:
-        rows = pooling.rows(codes)
-        if pooling.weights is not None:
-            rows = rows * look_up(g, pooling.weights, ids).cast(np.float32).unsqueeze(1)
-        sums = g.op("ReduceSum", rows.cast(embedding.sum_dtype), np.array([0])).cast(np.float32)
+        sums = pooling.in_order(ids).cast(np.float32)
     if embedding.normalize:
         scaled = sums if pooling.scales is None else sums * pooling.scales
         vector = g.op("LpNormalization", scaled, axis=1, p=2)
@@ -127,34 +147,20 @@ def padded_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.Mode
     """
     g = Graph()
     ids = g.input("input_ids", np.int64, ["N", "L"])
-    mask = g.input("attention_mask", np.int64, ["N", "L"]).cast(np.float32)
+    mask = g.input("attention_mask", np.int64, ["N", "L"])
     with g.scope("pool"):
         pooling = Pooling(g, embedding)
-        kept = pooling.kept(ids) * mask
-        weights, codes = pooling.weigh(ids, kept), pooling.codes(ids)
-        rows = pooling.rows(codes)
-
-        def one_by_one(g: Graph) -> list[Value]:
-            def one_piece(g: Graph, i: Value, sums: Value) -> tuple[None, list[Value], list[Value]]:
-                begin = (i * pooling.piece_tokens).unsqueeze(0)
-                end = begin + pooling.piece_tokens
-                some_weights, some_codes = (g.op("Slice", of, begin, end, np.array([1])) for of in (weights, codes))
-                return None, [pooling.add_up(some_weights, some_codes, sums)], []
-
-            zeros = pooling.nothing(ids.size(), embedding.dim, pooling.sum_dtype)
-            pieces = (width + (pooling.piece_tokens - 1)) // pooling.piece_tokens
-            return [g.loop([zeros], one_piece, trips=pieces.squeeze(0))[0].cast(np.float32)]
-
-        # Of nothing there is no product: onnxruntime 1.18 leaves it unset, 1.30 throws. The loop makes no trip then.
-        # (A Min here made onnxruntime 1.18 hang in the second run of a shape.)
-        width = ids.size(1) * (ids.size() > 0).cast(np.int64)
-        nothing = width.equals(np.array([0])).cast(np.int64)
-        longest = width + nothing * (SHORT_TOKENS + 1)
-        (sums,) = pooling.by_length(longest, lambda g: [pooling.product(weights, codes)], one_by_one)
-        counts = pooling.count(kept)
-        mean = pooling.mean(sums, counts)
-        scale = pooling.count(mask) / g.op("Max", counts, np.array(1, np.float32))
-        hidden = rows * (weights * scale).unsqueeze(2)
+        ids = g.op("Where", mask > 0, ids, np.array(pooling.padding_id))
+        counts = pooling.count((~ids.equals(pooling.padding_id)).cast(np.float32))
+        width = ids.size(1)
+        texts = g.op("Range", np.array(0), ids.size().squeeze(0), np.array(1))
+        padded_ids = g.concat([ids.reshape(-1), np.array([pooling.padding_id])])
+        lengths = g.op("Expand", width, ids.size()).of_rank(1)
+        longest = g.op("Max", width, np.array([1]))
+        mean = pooling.mean(line_sums(pooling, padded_ids, texts * width, lengths, longest), counts)
+        scale = pooling.count(mask.cast(np.float32)) / g.op("Max", counts, np.array(1, np.float32))
+        hidden, factors = pooling.rows(pooling.codes(ids)), pooling.factors(ids)
+        hidden = hidden * (scale if factors is None else factors * scale).unsqueeze(2)
         if pooling.scales is not None:
             hidden = hidden * pooling.scales
         vectors = pooling.normalize(mean) if embedding.normalize else mean

@@ -102,9 +102,11 @@ class Source:
         return stored_as(embedding, self.precision)
 
     def _sum_dtype(self) -> np.dtype[Any]:
-        """What numpy's mean adds up in, for model2vec: float64 for integers, float32 for float16."""
-        parts = [self.table] if self.weights is None else [self.table, self.weights]
-        product = np.result_type(*(part.dtype for part in parts))
+        """What numpy's mean adds up in, for model2vec: float64 for integers, float32 for float16. An int8 table alone
+        can do with float32, in which whole numbers up to 2^24 are exact, over a hundred thousand tokens."""
+        if self.weights is None:
+            return np.dtype(np.float32)
+        product = np.result_type(self.table.dtype, self.weights.dtype)
         return np.dtype(np.float64 if product.kind in "iu" else np.promote_types(product, np.float32))
 
     @cached_property

@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import onnx
 
-from m2v_export.chunks import Array, chunks
-from m2v_export.embedding import PAGE_BYTES, Embedding
+from m2v_export.chunks import chunks
+from m2v_export.embedding import PAGE_BYTES, Embedding, Stored
 from m2v_onnx.errors import ExportError
 
 MAX_MODEL_BYTES = 2**31 - 1
@@ -43,9 +43,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
 def write_table(path: Path, embedding: Embedding) -> None:
     """The stored tensors, each from a page's start, as ``Embedding.initializers`` says."""
     with path.open("wb") as file:
-        for array in embedding.tensors.values():
+        for stored in embedding.tensors.values():
             file.write(b"\0" * (-file.tell() % PAGE_BYTES))
-            _write_array(file, array)
+            _write(file, stored)
 
 
 def write_graph(path: Path, model: onnx.ModelProto) -> None:
@@ -53,7 +53,7 @@ def write_graph(path: Path, model: onnx.ModelProto) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def write_single_file(path: Path, model: onnx.ModelProto, tensors: Mapping[str, Array]) -> None:
+def write_single_file(path: Path, model: onnx.ModelProto, tensors: Mapping[str, Stored]) -> None:
     """The graph with its table inside.
 
     The table is appended to the protobuf message by hand, so that it is never in memory as a whole: fields of a
@@ -73,11 +73,11 @@ def write_single_file(path: Path, model: onnx.ModelProto, tensors: Mapping[str, 
     graph_bytes = graph.SerializeToString(deterministic=True)
     heads = []
     for tensor in inside:
-        array = tensors[tensor.name]
+        stored = tensors[tensor.name]
         plain = onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
-        raw = plain.SerializeToString(deterministic=True) + _tag(onnx.TensorProto, "raw_data") + _varint(array.nbytes)
-        heads.append((_tag(onnx.GraphProto, "initializer") + _varint(len(raw) + array.nbytes) + raw, array))
-    graph_length = len(graph_bytes) + sum(len(head) + array.nbytes for head, array in heads)
+        raw = plain.SerializeToString(deterministic=True) + _tag(onnx.TensorProto, "raw_data") + _varint(stored.nbytes)
+        heads.append((_tag(onnx.GraphProto, "initializer") + _varint(len(raw) + stored.nbytes) + raw, stored))
+    graph_length = len(graph_bytes) + sum(len(head) + stored.nbytes for head, stored in heads)
     if graph_length > MAX_MODEL_BYTES - len(graph_bytes):
         raise ExportError(
             f"{path.name} would have {graph_length:,} bytes with its table inside, ONNX allows {MAX_MODEL_BYTES:,}:"
@@ -86,14 +86,15 @@ def write_single_file(path: Path, model: onnx.ModelProto, tensors: Mapping[str, 
     with path.open("wb") as file:
         file.write(outer.SerializeToString(deterministic=True))
         file.write(_tag(onnx.ModelProto, "graph") + _varint(graph_length) + graph_bytes)
-        for head, array in heads:
+        for head, stored in heads:
             file.write(head)
-            _write_array(file, array)
+            _write(file, stored)
 
 
-def _write_array(file: BinaryIO, array: Array) -> None:
-    for chunk in chunks(array):
-        file.write(chunk.astype(chunk.dtype.newbyteorder("<"), copy=False).tobytes())
+def _write(file: BinaryIO, stored: Stored) -> None:
+    for part in stored.parts:
+        for chunk in chunks(part):
+            file.write(chunk.astype(chunk.dtype.newbyteorder("<"), copy=False).tobytes())
 
 
 def _tag(message: type, field: str) -> bytes:

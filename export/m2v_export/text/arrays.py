@@ -3,7 +3,7 @@
 import numpy as np
 
 from m2v_export.graph import Branch, Graph, Value
-from m2v_export.pooling import END, look_up
+from m2v_export.pooling import END, lengths_of, look_up
 
 __all__ = [
     "END",
@@ -62,14 +62,6 @@ def any_of(g: Graph, flags: Value) -> Value:
     """:param flags: bool [P]. :return: bool []: whether one is true; False for none."""
     padded = g.concat([flags.cast(np.int32), np.array([0], np.int32)])
     return g.op("ReduceMax", padded, keepdims=0) > 0
-
-
-def lengths_of(g: Graph, offsets: Value, end: Value) -> Value:
-    """:param offsets: int64 [N], ascending. :param end: int64 [1].
-    :return: int64 [N]: from each to the next, from the last to the end.
-    """
-    ends = g.op("Slice", g.concat([offsets, end]), np.array([1]), np.array([END]))
-    return ends.of_rank(1) - offsets
 
 
 def longest_of(g: Graph, offsets: Value, end: Value) -> Value:
