@@ -240,7 +240,7 @@ def test_a_hash_table_finds_its_keys_alone(count: int) -> None:
     table, slots = build(inside[None])
 
     def find(g: Graph, x: Value) -> list[Value]:
-        slot, found = HashTable(g, table, "t").find(g, x)
+        slot, found = HashTable(g, table, "t").find(g, [x], x)
         return [slot, found]
 
     slot, found = run_on_arrays(find, np.concatenate([inside, outside, [0]]))

@@ -171,7 +171,8 @@ class Pooling:
     def normalize(self, mean: Value) -> Value:
         """Divide by the L2 norm, in float32 as model2vec does.
 
-        Not by ReduceL2: onnxruntime adds up its squares one by one, three times further from the exact norm.
+        Not by ReduceL2 or LpNormalization: onnxruntime adds up their squares one by one, three times further from the
+        exact norm.
         """
         norm = self.g.op("Sqrt", self.g.op("ReduceSum", mean * mean, np.array([1])))
         return mean / (norm + NORM_EPSILON)
@@ -287,8 +288,8 @@ def _grid_sums(
     def by_blocks(g: Graph) -> list[Value]:
         # The last block is filled up with empty texts.
         missing = g.concat([np.array([0]), blocks * lines - texts])
-        filled = [g.op("Pad", of, missing).of_rank(1) for of in (starts, lengths)]
-        grids = grid_of(g, padded_ids, *filled, longest).reshape(-1, lines, longest)
+        filled_starts, filled_lengths = (g.op("Pad", of, missing).of_rank(1) for of in (starts, lengths))
+        grids = grid_of(g, padded_ids, filled_starts, filled_lengths, longest).reshape(-1, lines, longest)
         if in_order:
             grids = g.op("Transpose", grids, perm=[0, 2, 1])
 

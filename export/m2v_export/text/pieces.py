@@ -62,7 +62,7 @@ class Pieces:
         self.trie = trie
         self.alphabet = alphabet
         self.hash = HashTable(g, trie.hash, "pieces")
-        self.node_at = g.constant(trie.node_at, "pieces_nodes")
+        self.steps = g.constant(trie.steps, "pieces_steps")
         self.ids = g.constant(trie.ids, "pieces_ids")
         self.lengths = g.constant(trie.lengths, "pieces_lengths")
         self.end = 2 * trie.inside - 1
@@ -95,9 +95,10 @@ class Pieces:
             key = look_up(g, windows, after)
             if stride < trie.window:
                 key = g.op("BitwiseAnd", key, (1 << stride * self.alphabet.width + trie.node_bits) - 1)
-            slot, found = self.hash.find(g, key + node.cast(np.int64))
+            key = key + node.cast(np.int64)
+            slot, found = self.hash.find(g, [key], key)
             taken = found.cast(np.int32)
-            node = node + (look_up(g, self.node_at, slot) - node) * taken
+            node = node + look_up(g, self.steps, slot) * taken
             if i + 1 < len(trie.strides):
                 after = after + taken * stride
         return node

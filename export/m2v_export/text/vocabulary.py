@@ -51,6 +51,17 @@ class WordKeys:
         return 2 * self.packed * (self.parts - 1) + self.last_codes
 
     @property
+    def packs(self) -> int:
+        return 2 * self.parts
+
+    @property
+    def factors(self) -> list[int]:
+        """What mixes the parts: powers of 2^64 by the golden ratio, odd, whose bits spread keys that are alike (Knuth,
+        The Art of Computer Programming 3, 6.4)."""
+        powers = [pow(0x9E3779B97F4A7C15, i + 1, 2**64) for i in range(self.parts)]
+        return [power - 2**64 if power >= 2**63 else power for power in powers]
+
+    @property
     def reach(self) -> int:
         """The most characters that a key can see: the first, and the codes."""
         return 1 + self.codes
@@ -90,7 +101,7 @@ class Trie:
     ``inside`` + their number, then the others. The last number, which no character has, stands for a word's end.
 
     :ivar hash: keys of one part: a window of the stride's codes, and below it the node that the stride begins at.
-    :ivar node_at: int32 [slots], the node that the key leads to.
+    :ivar steps: int32 [slots], what to add to the node that the stride begins at, to come to the one it leads to.
     :ivar strides: codes of each stride, in the order in which they are tried.
     :ivar window: codes of the longest.
     :ivar node_bits: bits below the window.
@@ -100,7 +111,7 @@ class Trie:
     """
 
     hash: PerfectHash
-    node_at: npt.NDArray[np.int32]
+    steps: npt.NDArray[np.int32]
     strides: tuple[int, ...]
     window: int
     node_bits: int
@@ -119,7 +130,7 @@ def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int]) -> Wor
     keys = WordKeys.of(alphabet)
     within = {codes: token_id for codes, token_id in begins.items() if len(codes) < keys.reach}
     parts = np.array([keys.key(alphabet, codes) for codes in within], np.int64).reshape(-1, keys.parts)
-    table, slots = build(parts.T)
+    table, slots = build(parts.T, keys.factors)
     stored = np.zeros(table.slots, np.int32)
     stored[slots] = [*within.values()]
     return Words(keys, table, stored)
@@ -155,12 +166,15 @@ def read_trie(
         raise ValueError(f"model: a piece of {longest} characters, at most {most * MOST_STRIDES} can be found")
     edges = _edges(pieces, strides)
     count = 2 * alphabet.numbers + len(edges)
-    nodes = {path: 2 * alphabet.numbers + i for i, (path, _) in enumerate(edges)}
+    # In no order, or keys that follow each other would be in the same places of the hash.
+    numbers = 2 * alphabet.numbers + np.random.default_rng(0).permutation(len(edges))
+    nodes = {path: number for (path, _), number in zip(edges, numbers.tolist(), strict=True)}
     nodes |= {path[:2]: path[0] * alphabet.numbers + number_of(path[1]) for path in pieces}
-    keys = [(pack(path[-strides[i] :], alphabet.width) << node_bits) + nodes[path[: -strides[i]]] for path, i in edges]
-    table, slots = build(np.array([keys], np.int64))
-    node_at = np.zeros(table.slots, np.int32)
-    node_at[slots] = [nodes[path] for path, _ in edges]
+    before = [nodes[path[: -strides[i]]] for path, i in edges]
+    windows = [pack(path[-strides[i] :], alphabet.width) << node_bits for path, i in edges]
+    table, slots = build(np.array([windows], np.int64) + before)
+    steps = np.zeros(table.slots, np.int32)
+    steps[slots] = [nodes[path] - node for (path, _), node in zip(edges, before, strict=True)]
     ids = np.full(count, DEAD, np.int32)
     lengths = np.full(count, NO_LENGTH, np.int32)
     for path, node in nodes.items():
@@ -170,7 +184,7 @@ def read_trie(
     ids[2 * alphabet.numbers - 1] = ENDED
     window = max(strides)
     window_bits = window * alphabet.width + node_bits
-    return Trie(table, node_at, strides, window, node_bits, window_bits, alphabet.numbers, ids, lengths)
+    return Trie(table, steps, strides, window, node_bits, window_bits, alphabet.numbers, ids, lengths)
 
 
 def _edges(pieces: Iterable[tuple[int, ...]], strides: Sequence[int]) -> list[tuple[tuple[int, ...], int]]:

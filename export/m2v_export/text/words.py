@@ -8,7 +8,7 @@ import numpy.typing as npt
 from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import ISOLATED, SEPARATOR, Alphabet
 from m2v_export.text.arrays import END, counted, look_up, positions
-from m2v_export.text.hashing import HashTable
+from m2v_export.text.hashing import HashTable, mix
 from m2v_export.text.vocabulary import WordKeys, Words
 
 
@@ -78,28 +78,29 @@ class WholeWords:
     def find(self, g: Graph, places: WordPlaces) -> tuple[Value, Value]:
         """:return: int32 [W], bool [W]: the word's id, and whether it was found."""
         keys = self.keys
-        first = g.op("BitwiseAnd", look_up(g, places.codes, places.starts), ISOLATED - 1).cast(np.int64)
-        rows = _rows(keys)[:, None]
+        first = g.op("BitwiseAnd", look_up(g, places.codes, places.starts), ISOLATED - 1)
+        rows = np.arange(keys.packs)[:, None]
         windows = look_up(g, places.packs, (places.starts + (1 + rows * keys.packed)).reshape(-1))
         left = g.op("Min", places.gaps, np.array([keys.reach]))
         masks = look_up(g, self.masks, (left + rows * (keys.reach + 1)).reshape(-1))
-        packs = g.op("BitwiseAnd", windows, masks).cast(np.int64).reshape(2, -1)
-        low, high = g.op_many("Split", 2, packs, axis=0, num_outputs=2)
-        # Not by ReduceSum, which onnxruntime does in float64.
-        parts = low + high * (1 << keys.packed * keys.width)
-        parts = parts.reshape(keys.parts, -1)
-        key = [g.op("Gather", parts, np.array(i), axis=0) for i in range(keys.parts)]
-        key[-1] = key[-1] * (1 << keys.number_bits) + first
-        slot, found = self.hash.find(g, *key)
+        packs = g.concat([first, g.op("BitwiseAnd", windows, masks)]).cast(np.int64).reshape(1 + keys.packs, -1)
+        parts = g.op("MatMul", g.constant(_key_of_packs(keys)), packs)
+        *key, mixed = (g.op("Gather", parts, np.array(i), axis=0) for i in range(keys.parts + 1))
+        slot, found = self.hash.find(g, key, mixed)
         return look_up(g, self.ids, slot), found
 
 
-def _rows(keys: WordKeys) -> npt.NDArray[np.int64]:
-    """The packs of a key in the order in which they are looked up: first the lower ones of each part.
+def _key_of_packs(keys: WordKeys) -> npt.NDArray[np.int64]:
+    """What makes of a word's first character and its packs the parts of its key, and these mixed.
 
-    :return: int64 [packs].
+    :return: int64 [parts + 1, 1 + packs].
     """
-    return np.concatenate([np.arange(0, 2 * keys.parts, 2), np.arange(1, 2 * keys.parts, 2)])
+    parts = np.zeros((keys.parts, 1 + keys.packs), np.int64)
+    for i in range(keys.packs):
+        parts[i // 2, 1 + i] = 1 << (i % 2 * keys.packed * keys.width)
+    parts[-1] <<= keys.number_bits
+    parts[-1, 0] = 1
+    return np.concatenate([parts, mix(parts, keys.factors)[None]])
 
 
 def _masks(keys: WordKeys) -> npt.NDArray[np.int32]:
@@ -107,8 +108,8 @@ def _masks(keys: WordKeys) -> npt.NDArray[np.int32]:
 
     :return: int32 [packs * (reach + 1)].
     """
-    masks = np.zeros((2 * keys.parts, keys.reach + 1), np.int32)
-    for row in range(2 * keys.parts):
+    masks = np.zeros((keys.packs, keys.reach + 1), np.int32)
+    for row in range(keys.packs):
         for gap in range(keys.reach + 1):
             # The first character is not in the packs, and not all codes of the last fit the key.
             begin, end = row * keys.packed, min(gap - 1, keys.codes)
