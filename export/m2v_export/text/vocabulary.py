@@ -172,7 +172,7 @@ def read_trie(
     nodes |= {path[:2]: path[0] * alphabet.numbers + number_of(path[1]) for path in pieces}
     before = [nodes[path[: -strides[i]]] for path, i in edges]
     windows = [pack(path[-strides[i] :], alphabet.width) << node_bits for path, i in edges]
-    table, slots = build(np.array([windows], np.int64) + before)
+    table, slots = build(np.array([windows], np.int64) + np.array(before, np.int64))
     steps = np.zeros(table.slots, np.int32)
     steps[slots] = [nodes[path] - node for (path, _), node in zip(edges, before, strict=True)]
     ids = np.full(count, DEAD, np.int32)
