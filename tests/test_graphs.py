@@ -103,7 +103,7 @@ EMBEDDINGS = {
     "float32": make_embedding(),
     "narrow": make_embedding(dim=2, normalize=True),
     "float16": make_embedding(np.float16, normalize=True),
-    "int8": make_embedding(np.int8, sum_dtype="float64"),
+    "int8": make_embedding(np.int8),
     "mapped": make_embedding(mapped=True, normalize=True),
     "float64 weights": make_embedding(mapped=True, sum_dtype="float64"),
 }

@@ -6,8 +6,8 @@ are gathered from the table and summed.
 How they are summed matters: model2vec adds a text's rows one after the other in float32, and what that rounds away
 grows with the text, to 3e-6 for 512 tokens. Here they are added in the same order, down the columns of a grid, and the
 sums are the same to the last bit. Only texts of a few tokens are summed by a matrix product, which is twice as fast
-there and never more than 3e-7 away; and tables with scales of our own, which leave no rounding of model2vec's to
-follow: for these a row's scale costs nothing in a product.
+there and never more than 3e-7 away; and where there is no such rounding to follow, for the table has scales of our own
+or model2vec adds in float64: there a token's weight costs nothing in a product.
 
 A batch too big for one grid goes in blocks of texts of similar length, and a very long text in pieces. Memory follows
 the tokens, never the longest text times the number of texts.
@@ -30,7 +30,7 @@ FEW_TOKENS = 16
 """Longest text for the matrix product of a model's own rows: onnxruntime adds up more than so many in the fast way."""
 
 SHORT_TOKENS = 96
-"""Longest text for one matrix product of rows with our scales: of more the rounding could come near 1e-6."""
+"""Longest text for one matrix product, where all are: of more the rounding could come near 1e-6."""
 
 PRODUCT_DIM = 16
 """Fewest dimensions for the matrix product: in fewer, rows happen to cancel out nearly, and dividing by so small a norm
@@ -54,7 +54,7 @@ class Pooling:
         self.mapping, self.weights = self.stored.get("mapping"), self.stored.get("weights")
         self.padding_id = embedding.padding_id
         self.scales = embedding.scales
-        # Pieces of a long text are few: float32 will do, and onnxruntime-web's WebGPU bundle has no float64.
+        # Products of pieces are exact enough in float32, and onnxruntime-web's WebGPU bundle has no float64.
         self.sum_dtype = np.dtype(np.float32) if self.by_products else embedding.sum_dtype
         self.cached_tokens = CACHED_BYTES // (4 * embedding.dim)
         if embedding.packed and embedding.scales is not None:
@@ -65,7 +65,7 @@ class Pooling:
     @property
     def by_products(self) -> bool:
         """Whether all texts are summed by products, long ones in pieces."""
-        return self.scales is not None and self.embedding.dim >= PRODUCT_DIM
+        return self.embedding.sum_dtype == np.float64 and self.embedding.dim >= PRODUCT_DIM
 
     @property
     def product_tokens(self) -> int:
