@@ -31,6 +31,10 @@ CHARACTERS_A_TOKEN = 4
 """Of English text, or so: how texts are grouped before their tokens are known."""
 
 
+ONE_BY_ONE = 3
+"""Texts for which one.onnx, run for each, is faster than bag.onnx for all."""
+
+
 class Tokens(Protocol):
     """A library that makes token ids."""
 
@@ -107,9 +111,11 @@ class BagEncoder:
         return None if self._open_one is None else self._open_one()
 
     def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
-        if len(texts) == 1 and wanted == self._plain and self._one is not None:
-            vector: Vectors = self._one.run(_OUTPUT, {"input_ids": self._tokens.ids_of_one(texts[0], max_length)})[0]
-            return vector
+        if 0 < len(texts) <= ONE_BY_ONE and wanted == self._plain and self._one is not None:
+            vectors = [
+                self._one.run(_OUTPUT, {"input_ids": self._tokens.ids_of_one(text, max_length)})[0] for text in texts
+            ]
+            return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
         ids, offsets = self._tokens.ids(texts, max_length)
         lengths = np.diff(offsets, append=len(ids))
         tokens = RUN_BYTES // (4 * self.dim)
@@ -123,27 +129,46 @@ class BagEncoder:
         return [[i for i in text if i != self.unk_token_id] for text in truncated]
 
 
+FEW_TEXTS = 6
+"""Texts for which the library is faster than text.onnx, whose kernels take their time to start."""
+
+
 class TextEncoder:
-    """text.onnx. Its max_length is fixed; for others the library's way is opened when it is needed."""
+    """text.onnx, and a library for what that does not do or not as fast: another max_length than the graph's, and a few
+    texts at a time. Each is opened when it is first needed."""
 
     tokens_from: TokenizerName = "graph"
 
-    def __init__(self, session: Session, library: Callable[[], BagEncoder]) -> None:
-        """:raises InvalidModelError: when the graph is not ours."""
-        if session.metadata is None:
-            raise InvalidModelError(f"{session.path}: expected a text graph that `m2v-onnx export` wrote: export again")
-        self._graph, self._open_library = TextGraph(session), library
-        self.metadata = session.metadata
-        self.dim, self.normalizes = session.metadata.dim, session.metadata.normalize
-        self.median_token_length = session.metadata.median_token_length
-        self.unk_token_id = session.metadata.unk_token_id
+    def __init__(
+        self,
+        metadata: Metadata | None,
+        open_graph: Callable[[], TextGraph],
+        open_library: Callable[[], BagEncoder],
+        *,
+        few_texts: int = 0,
+    ) -> None:
+        """:param metadata: of any graph of the bundle.
+        :param few_texts: up to how many the library takes.
+        :raises InvalidModelError: when the graph is not ours.
+        """
+        if metadata is None:
+            raise InvalidModelError("expected a text graph that `m2v-onnx export` wrote: export the model again")
+        self._open_graph, self._open_library, self._few_texts = open_graph, open_library, few_texts
+        self.metadata = metadata
+        self.dim, self.normalizes = metadata.dim, metadata.normalize
+        self.median_token_length = metadata.median_token_length
+        self.unk_token_id = metadata.unk_token_id
+
+    @cached_property
+    def _graph(self) -> TextGraph:
+        return self._open_graph()
 
     @cached_property
     def _library(self) -> BagEncoder:
         return self._open_library()
 
     def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
-        if max_length != self.metadata.max_length:
+        if max_length != self.metadata.max_length or 0 < len(texts) <= self._few_texts:
             return self._library.vectors(texts, max_length, wanted)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         characters = CHARACTERS_A_TOKEN * RUN_BYTES // (4 * self.dim)
@@ -196,15 +221,28 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
                 raise
             if isinstance(error, NanotokenDiffers):
                 warnings.warn(f"{error}; another tokenizer is used", stacklevel=2)
-    if tokenizer in ("auto", "graph") and files.text:
-        return TextEncoder(Session(files.text, config), lambda: _with_tokenizers(files, config))
+    path = files.text
+    if tokenizer == "auto" and path and find_spec("tokenizers"):
+        bag = session or Session(files.graph, config)
+        return TextEncoder(
+            bag.metadata,
+            lambda: TextGraph(Session(path, config)),
+            lambda: _with_tokenizers(files, config, bag),
+            few_texts=FEW_TEXTS,
+        )
+    if tokenizer in ("auto", "graph") and path:
+        return _text_encoder(Session(path, config), files, config)
     session = session or Session(files.graph, config)
     if "utf8" in session.inputs and tokenizer != "tokenizers":
-        bag = replace(files, graph=files.folder / BAG)
-        return TextEncoder(session, lambda: _with_tokenizers(bag, config))
+        return _text_encoder(session, replace(files, graph=files.folder / BAG), config)
     if tokenizer == "graph":
         raise InvalidModelError(f"{files.folder} has no {TEXT}: export the model again, or take another tokenizer")
     return _with_tokenizers(files, config, session)
+
+
+def _text_encoder(session: Session, files: ModelFiles, config: SessionConfig) -> TextEncoder:
+    """The graph for all it can do."""
+    return TextEncoder(session.metadata, lambda: TextGraph(session), lambda: _with_tokenizers(files, config))
 
 
 class NanotokenDiffers(InvalidModelError):

@@ -144,3 +144,22 @@ print(model.tokens_from, model.encode(["a whale", "sings"]).shape, model.tokeniz
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     expected = StaticModel.from_pretrained(POTION).tokenize(["whales"])
     assert done.stdout.strip() == f"graph (2, 64) {expected}"
+
+
+def test_without_nanotoken_a_query_goes_by_tokenizers(
+    monkeypatch: pytest.MonkeyPatch, potion_reference: StaticModel
+) -> None:
+    """And many texts by the graph; neither is opened before it is needed."""
+    monkeypatch.setattr("m2v_onnx.encoder.find_spec", lambda name: None if name == "nanotoken" else find_spec(name))
+    model = OnnxStaticModel.from_pretrained(POTION_BUNDLE)
+    assert model.tokens_from == "graph"
+    opened = vars(model._encoder)
+    assert not {"_graph", "_library"} & set(opened)
+    for texts in (CORPUS[:1], CORPUS[:4]):
+        np.testing.assert_allclose(model.encode(texts), potion_reference.encode(texts), rtol=0, atol=BOUND)
+    assert "_library" in opened
+    assert "_graph" not in opened
+    assert model.encode([]).shape == (0, 64)
+    for texts in (CORPUS[:7], CORPUS):
+        np.testing.assert_allclose(model.encode(texts), potion_reference.encode(texts), rtol=0, atol=BOUND)
+    assert "_graph" in opened
