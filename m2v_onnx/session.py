@@ -187,6 +187,8 @@ def _defaults() -> onnxruntime.SessionOptions:
     options.log_severity_level = LOG_ERRORS
     # The other levels find nothing in these graphs that runs faster, and take 20 ms of text.onnx' 77 to look for it.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    # A plan for each combination of sizes that was ever seen: texts bring new ones forever, and memory grows with them.
+    options.enable_mem_pattern = False
     return options
 
 

@@ -16,6 +16,7 @@ from model2vec import StaticModel
 
 from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.encoder import TokenizerName
+from m2v_onnx.nano import CACHE_ENTRIES
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 from tests.texts import CODE_POINTS, TEXTS
 
@@ -163,3 +164,37 @@ def test_without_nanotoken_a_query_goes_by_tokenizers(
     for texts in (CORPUS[:7], CORPUS):
         np.testing.assert_allclose(model.encode(texts), potion_reference.encode(texts), rtol=0, atol=BOUND)
     assert "_graph" in opened
+
+
+@needs_nanotoken
+def test_nanotoken_forgets_words_in_time() -> None:
+    """Its own limit lets it grow by 200 MB a thread."""
+    import nanotoken
+
+    OnnxStaticModel.from_pretrained(POTION_BUNDLE, tokenizer="nanotoken")
+    assert nanotoken.get_cache_entries() <= CACHE_ENTRIES
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux' resident memory")
+def test_memory_does_not_grow_with_the_sizes_seen() -> None:
+    """By default onnxruntime keeps a plan for each combination of sizes: 10 MB for these."""
+    script = f"""
+import sys
+from m2v_onnx import OnnxStaticModel
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+model = OnnxStaticModel.from_pretrained({str(POTION_BUNDLE)!r}, tokenizer="graph", threads=1)
+words = "unaffable naïve whales sing of the sea".split() * 60
+for size in range(40, 60):
+    model.encode([" ".join(words[: size * 6])] * size)
+before = resident()
+for size in range(1, 50):
+    for length in range(1, 30):
+        model.encode([" ".join(words[:length])] * size)
+print(resident() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 4 << 20
