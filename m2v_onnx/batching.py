@@ -3,12 +3,14 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Ids = npt.NDArray[np.int64]
 In = TypeVar("In")
@@ -64,7 +66,7 @@ def pick(ids: Ids, offsets: Ids, lengths: Ids, texts: Ids) -> tuple[Ids, Ids]:
     return ids[slots], starts
 
 
-def in_order(pool: ThreadPoolExecutor, work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
+def in_order(pool: "ThreadPoolExecutor", work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
     """Map in threads, results in the order of the items, never more than ``ahead`` of them unread."""
     running: deque[Future[Out]] = deque()
     try:

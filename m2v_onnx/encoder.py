@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from typing import Literal, Protocol, get_args
 
@@ -81,22 +81,31 @@ class Encoder(Protocol):
 
 
 class BagEncoder:
-    """Token ids of a library, pooled by bag.onnx or a graph that others exported."""
+    """Token ids of a library, pooled by bag.onnx or a graph that others exported; a query's by one.onnx."""
 
     def __init__(
         self,
         tokens_from: TokenizerName,
         tokens: Tokens,
         session: Session,
-        open_one: Callable[[], Session] | None = None,
+        open_bag: Callable[[], Session] | None = None,
     ) -> None:
-        """:param open_one: opens the graph for one text; None where there is none."""
+        """:param session: of one.onnx, or where there is none of the graph that pools.
+        :param open_bag: opens the graph that pools, when it is first needed; None where the session is its.
+        :raises InvalidModelError: when it is no graph of that kind.
+        """
         self.tokens_from = tokens_from
         self._tokens = tokens
-        self._open_one = open_one
-        self._graph = PoolingGraph(session, tokens.unk_token_id)
-        self.dim, self.normalizes, self.metadata = self._graph.dim, self._graph.normalizes, self._graph.metadata
+        self._one = None if open_bag is None else session
+        self._open_bag = open_bag or (lambda: session)
+        self.metadata = session.metadata
+        self.dim = self.metadata.dim if self.metadata else self._graph.dim
+        self.normalizes = self.metadata.normalize if self.metadata else self._graph.normalizes
         self._plain: Wanted = "unit" if self.normalizes else "mean"
+
+    @cached_property
+    def _graph(self) -> PoolingGraph:
+        return PoolingGraph(self._open_bag(), self._tokens.unk_token_id)
 
     @property
     def median_token_length(self) -> int:
@@ -105,10 +114,6 @@ class BagEncoder:
     @property
     def unk_token_id(self) -> int | None:
         return self._tokens.unk_token_id
-
-    @cached_property
-    def _one(self) -> Session | None:
-        return None if self._open_one is None else self._open_one()
 
     def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
         if 0 < len(texts) <= ONE_BY_ONE and wanted == self._plain and self._one is not None:
@@ -211,28 +216,27 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
     if tokenizer not in get_args(TokenizerName):
         expected = ", ".join(map(repr, get_args(TokenizerName)))
         raise ValueError(f"tokenizer: expected one of {expected}, got {tokenizer!r}")
-    session = None
+    path = files.text
+    if tokenizer == "graph" and path:
+        return _text_encoder(Session(path, config), files, config)
+    session = Session(files.one or files.graph, config)
     if tokenizer == "nanotoken" or (tokenizer == "auto" and files.golden and find_spec("nanotoken")):
-        session = Session(files.graph, config)
         try:
-            return BagEncoder("nanotoken", _nanotoken(files, session.metadata), session, _one(files, config))
+            return _bag_encoder("nanotoken", _nanotoken(files, session.metadata), session, files, config)
         except InvalidModelError as error:  # not WordPiece, or not the same
             if tokenizer == "nanotoken":
                 raise
             if isinstance(error, NanotokenDiffers):
                 warnings.warn(f"{error}; another tokenizer is used", stacklevel=2)
-    path = files.text
-    if tokenizer == "auto" and path and find_spec("tokenizers"):
-        bag = session or Session(files.graph, config)
+    if tokenizer == "auto" and path:
+        if not find_spec("tokenizers"):
+            return _text_encoder(Session(path, config), files, config)
         return TextEncoder(
-            bag.metadata,
+            session.metadata,
             lambda: TextGraph(Session(path, config)),
-            lambda: _with_tokenizers(files, config, bag),
+            lambda: _with_tokenizers(files, config, session),
             few_texts=FEW_TEXTS,
         )
-    if tokenizer in ("auto", "graph") and path:
-        return _text_encoder(Session(path, config), files, config)
-    session = session or Session(files.graph, config)
     if "utf8" in session.inputs and tokenizer != "tokenizers":
         return _text_encoder(session, replace(files, graph=files.folder / BAG), config)
     if tokenizer == "graph":
@@ -269,9 +273,12 @@ def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session 
     from m2v_onnx.tokens import TokenizersTokens
 
     tokens = TokenizersTokens.read(files.tokenizer, session.metadata if session else None)
-    return BagEncoder("tokenizers", tokens, session or Session(files.graph, config), _one(files, config))
+    session = session or Session(files.one or files.graph, config)
+    return _bag_encoder("tokenizers", tokens, session, files, config)
 
 
-def _one(files: ModelFiles, config: SessionConfig) -> Callable[[], Session] | None:
-    path = files.one
-    return None if path is None else lambda: Session(path, config)
+def _bag_encoder(
+    name: TokenizerName, tokens: Tokens, session: Session, files: ModelFiles, config: SessionConfig
+) -> BagEncoder:
+    """:param session: of one.onnx where the bundle has it."""
+    return BagEncoder(name, tokens, session, partial(Session, files.graph, config) if files.one else None)

@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,9 @@ from m2v_onnx.locate import LocateOptions, locate
 from m2v_onnx.metadata import Metadata
 from m2v_onnx.ragged import check_unicode
 from m2v_onnx.session import Provider, SessionConfig, Vectors, Wanted
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 BATCH_SIZE = 4096
 """Texts worked on at a time. model2vec has 1024; among more there are more of the same length."""
@@ -106,6 +108,7 @@ class OnnxStaticModel:
         config = SessionConfig(
             providers=tuple(options.get("providers") or SessionConfig.providers),
             session_options=options.get("session_options"),
+            foreign=not files.manifest,
         )
         self._encoder = open_encoder(files, config, options.get("tokenizer") or "auto")
         metadata = self._encoder.metadata
@@ -180,6 +183,7 @@ class OnnxStaticModel:
         :return: float32, or the dtype, [N, dim]; [dim] for a single text. Zeros for a text without tokens.
         :raises TypeError: for something that is no text.
         :raises InvalidTextError: for a text with a lone surrogate.
+        :raises InvalidModelError: when a file that is opened only now is damaged.
         """
         length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
         wanted = self._kind(normalize)
@@ -268,7 +272,9 @@ class OnnxStaticModel:
             check_unicode(texts, number * size)
             raise
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _threads(self) -> "ThreadPoolExecutor":
+        from concurrent.futures import ThreadPoolExecutor  # here, for it costs 6 ms and a query does not need it
+
         if self._pool is None or self._process != os.getpid():
             self._pool, self._process = ThreadPoolExecutor(self.threads, "m2v-onnx"), os.getpid()
         return self._pool

@@ -1,9 +1,13 @@
 """Token ids of nanotoken, an optional library: WordPiece alone, the same ids as `tokenizers`, many times faster."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +21,25 @@ if TYPE_CHECKING:
 CACHE_ENTRIES = 1 << 17
 """Words that nanotoken remembers, for each thread: 20 MB of them. Its own limit is 2^20, 200 MB a thread, and no faster
 on 100,000 English sentences."""
+
+
+def _import() -> Any:
+    """nanotoken's compiled module alone: the package around it imports an HTTP client, 27 ms that nothing here needs.
+
+    It is the module that ``import nanotoken`` would bring, before or after this.
+    """
+    if _COMPILED not in sys.modules:
+        package = find_spec("nanotoken")
+        spec = package and PathFinder.find_spec(_COMPILED, package.submodule_search_locations)
+        if spec is None or spec.loader is None:
+            return import_module("nanotoken")
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[_COMPILED] = module
+    return sys.modules[_COMPILED]
+
+
+_COMPILED = "nanotoken.nanotoken_rs"
 
 
 @dataclass(frozen=True)
@@ -33,13 +56,13 @@ class NanotokenTokens:
         :raises MissingExtraError: without nanotoken.
         """
         try:
-            from nanotoken import WordPieceTokenizer, get_cache_entries, set_cache_entries
+            nanotoken = _import()
         except ImportError as error:
             raise MissingExtraError("tokenizer='nanotoken'", "fast", "nanotoken") from error
         # nanotoken has one limit for the whole process; a lower one is somebody's wish.
-        set_cache_entries(min(CACHE_ENTRIES, get_cache_entries()))
+        nanotoken.set_cache_entries(min(CACHE_ENTRIES, nanotoken.get_cache_entries()))
         try:
-            tokenizer = WordPieceTokenizer.from_json(path.read_bytes())
+            tokenizer = nanotoken.WordPieceTokenizer.from_json(path.read_bytes())
         except (ValueError, OSError) as error:
             raise InvalidModelError(f"{path}: nanotoken cannot read it: {error}; take another tokenizer") from error
         return cls(tokenizer, median_token_length, unk_token_id)

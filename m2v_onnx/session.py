@@ -35,15 +35,20 @@ class SessionConfig:
 
     :ivar providers: onnxruntime's execution providers, in order of preference.
     :ivar session_options: onnxruntime's own; None for one thread a run, as the runs themselves are in threads.
+    :ivar foreign: whether the graph is one that others exported; ours hold nothing that onnxruntime could optimize, and
+        to look for it takes a third of the time that text.onnx takes to open.
     """
 
     providers: Sequence[Provider] = ("CPUExecutionProvider",)
     session_options: onnxruntime.SessionOptions | None = None
+    foreign: bool = False
 
     def open(self, path: Path) -> onnxruntime.InferenceSession:
         """:raises InvalidModelError: when onnxruntime cannot read the graph or its table."""
         try:
-            return onnxruntime.InferenceSession(str(path), self.session_options or _defaults(), list(self.providers))
+            return onnxruntime.InferenceSession(
+                str(path), self.session_options or self._defaults(), list(self.providers)
+            )
         except ValueError:  # a provider or option that this build does not have
             raise
         except Exception as error:  # onnxruntime has a class for each of its codes, with no common base
@@ -51,6 +56,17 @@ class SessionConfig:
                 f"{path}: onnxruntime {onnxruntime.__version__} cannot open it: {_first_line(error)};"
                 " copy it or export it again"
             ) from error
+
+    def _defaults(self) -> onnxruntime.SessionOptions:
+        levels = onnxruntime.GraphOptimizationLevel
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = LOG_ERRORS
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if self.foreign else levels.ORT_DISABLE_ALL
+        # A plan for each combination of sizes that was ever seen: texts bring new ones forever, and memory grows with
+        # them.
+        options.enable_mem_pattern = False
+        return options
 
 
 class Session:
@@ -179,17 +195,6 @@ def normalized(vectors: Vectors) -> Vectors:
     """Divide by the L2 norm in float32, as model2vec does; zeros stay zeros."""
     norms: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True) + np.float32(NORM_EPSILON)
     return vectors / norms
-
-
-def _defaults() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = LOG_ERRORS
-    # The other levels find nothing in these graphs that runs faster, and take 20 ms of text.onnx' 77 to look for it.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    # A plan for each combination of sizes that was ever seen: texts bring new ones forever, and memory grows with them.
-    options.enable_mem_pattern = False
-    return options
 
 
 def _first_line(error: Exception) -> str:

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 from m2v_export import export_model, verify_bundle
 from m2v_onnx import InvalidModelError, InvalidTextError, M2vOnnxError, OnnxStaticModel
-from m2v_onnx.format import BAG, PADDED, TABLE
-from tests.conftest import POTION, POTION_BUNDLE, make_tokenizer
+from m2v_onnx.format import BAG, ONE, PADDED, TABLE
+from tests.conftest import CORPUS, POTION, POTION_BUNDLE, make_tokenizer
 
 Change = Callable[[Path], object]
 Array = npt.NDArray[Any]
@@ -259,11 +259,12 @@ def same_size(name: str, start: int = 0) -> Change:
     return change
 
 
-@pytest.mark.parametrize("name", [BAG, "tokenizer.json"])
+@pytest.mark.parametrize("name", [BAG, ONE, "tokenizer.json"])
 def test_files_of_the_right_size_that_are_not_it(name: str, bundle: Path) -> None:
+    """Seen when the file is opened: bag.onnx with the first batch."""
     same_size(name)(bundle)
     with pytest.raises(InvalidModelError, match=r"copy it or export it again"):
-        OnnxStaticModel.from_pretrained(bundle, tokenizer="tokenizers")
+        OnnxStaticModel.from_pretrained(bundle, tokenizer="tokenizers").encode(CORPUS)
 
 
 @pytest.mark.parametrize("name", [BAG, PADDED, TABLE, "tokenizer.json", "golden.json", "README.md"])

@@ -254,7 +254,7 @@ class Graph:
             again, following, stacked = body(self, i, *carried)
             again = self.constant(np.array(True)) if again is None else again
             for value in (again, *following, *stacked):
-                self.output(value, self._new_name("out"))
+                self._body_output(value)
         types = [_unsized(self, "", value).type for value in state]
         types += [_sized(value.dtype, [None] * (value.rank + 1)) for value in stacked]
         return self._with_bodies("Loop", [trips, condition, *state], types, body=level.proto("body"))
@@ -311,8 +311,17 @@ class Graph:
         with self.scope(name), self._level() as level:
             values = list(build(self))
             for value in values:
-                self.output(value, self._new_name("out"))
+                self._body_output(value)
         return level.proto(name), values
+
+    def _body_output(self, value: Value) -> None:
+        """A body's result must be made in it, and be one result only: else it is a copy."""
+        level = self._levels[-1]
+        made_here = any(value.name in node.output for node in level.nodes)
+        if made_here and all(value.name != output.name for output in level.outputs):
+            level.outputs.append(value)
+        else:
+            self.output(value, self._new_name("out"))
 
     def _with_bodies(
         self, op_type: str, inputs: Sequence[Value | None], types: Sequence[onnx.TypeProto], **bodies: onnx.GraphProto

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, keep, look_up, ones, positions, reachable, unchanged, zeros
+from m2v_export.text.arrays import END, counted, keep, look_up, ones, positions, reachable, zeros
 
 NO_STATE, BEGINNING = 0, 1
 """States of the walk: no token goes on here; nothing was read yet."""
@@ -79,7 +79,7 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
         without = g.op("ScatterElements", codes, covered, gone)
         return [g.op("ScatterElements", without, places, found)]
 
-    return g.if_((candidates.size() > 0).squeeze(0), search, lambda g: unchanged(g, codes))[0]
+    return g.if_((candidates.size() > 0).squeeze(0), search, lambda g: [codes])[0]
 
 
 def _tokens_at(g: Graph, columns: Value, places: Value, starts: Value, table: AddedTable) -> tuple[Value, Value, Value]:

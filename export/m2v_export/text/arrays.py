@@ -20,7 +20,6 @@ __all__ = [
     "positions",
     "reachable",
     "runs",
-    "unchanged",
     "zeros",
 ]
 
@@ -79,11 +78,6 @@ def if_longer(g: Graph, offsets: Value, end: Value, most: int, then: Branch, oth
         return g.if_(longest_of(g, offsets, end) > most, then, otherwise)
 
     return g.if_(end > most, look, otherwise)
-
-
-def unchanged(g: Graph, *values: Value) -> list[Value]:
-    """For the branch that has nothing to do."""
-    return [g.op("Identity", value) for value in values]
 
 
 def groups(g: Graph, counts: Value) -> tuple[Value, Value]:

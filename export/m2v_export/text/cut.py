@@ -3,7 +3,7 @@
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, if_longer, lengths_of, look_up, positions, runs, unchanged
+from m2v_export.text.arrays import END, counted, if_longer, lengths_of, look_up, positions, runs
 from m2v_export.text.repair import repair
 from m2v_export.text.utf8 import PADDED, is_continuation
 
@@ -20,7 +20,7 @@ def cut(g: Graph, symbols: Value, starts: Value, code_points: int) -> tuple[Valu
         symbols.size() - PADDED,
         code_points,
         lambda g: list(cut_each(g, symbols, starts, code_points)),
-        lambda g: unchanged(g, symbols, starts),
+        lambda g: [symbols, starts],
     )
     return symbols, starts
 

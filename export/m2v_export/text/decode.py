@@ -13,7 +13,7 @@ import numpy.typing as npt
 from m2v_export.graph import Graph, Value
 from m2v_export.text.added import BEGINNING, NO_STATE, AddedTable, mark_added
 from m2v_export.text.alphabet import CANDIDATE, DROPPED, LEAD
-from m2v_export.text.arrays import any_of, counted, keep, look_up, positions, unchanged
+from m2v_export.text.arrays import any_of, counted, keep, look_up, positions
 from m2v_export.text.repair import is_valid, replace_invalid
 from m2v_export.text.utf8 import FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, SYMBOLS
 
@@ -52,7 +52,7 @@ def codes_of(g: Graph, symbols: Value, starts: Value, tables: CodeTables) -> tup
     def with_care(g: Graph) -> list[Value]:
         return list(careful_codes(g, symbols, starts, codes, highest, of_byte, tables))
 
-    codes, starts = g.if_(highest < DROPPED, lambda g: unchanged(g, codes, starts), with_care)
+    codes, starts = g.if_(highest < DROPPED, lambda g: [codes, starts], with_care)
     return codes, starts
 
 
@@ -88,7 +88,7 @@ def careful_codes(
 
     with g.scope("repair"):
         valid = is_valid(g, symbols, starts, codes.equals(DROPPED), leads)
-        symbols, starts, codes, leads = g.if_(valid, lambda g: unchanged(g, symbols, starts, codes, leads), mend)
+        symbols, starts, codes, leads = g.if_(valid, lambda g: [symbols, starts, codes, leads], mend)
     of_leads = _codes_at(g, symbols, leads, tables)
     codes = g.op("ScatterElements", codes, leads, of_leads)
     if tables.added is not None:
@@ -96,7 +96,7 @@ def careful_codes(
         codes = g.if_(
             highest >= CANDIDATE,
             lambda g: [mark_added(g, symbols, codes, starts, added, DROPPED)],
-            lambda g: unchanged(g, codes),
+            lambda g: [codes],
         )[0]
     codes, starts = without(g, codes, starts, codes.equals(DROPPED))
     return _expand(g, codes, starts, of_leads, tables.expansions) if tables.expansions.size else (codes, starts)
@@ -180,5 +180,5 @@ def _expand(
         return list(without(g, grid, starts * len(columns), grid.equals(DROPPED)))
 
     some = any_of(g, of_leads > DROPPED)
-    codes, starts = g.if_(some, write_out, lambda g: unchanged(g, codes, starts))
+    codes, starts = g.if_(some, write_out, lambda g: [codes, starts])
     return codes, starts

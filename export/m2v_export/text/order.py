@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import Alphabet, number_of, numbers_of
-from m2v_export.text.arrays import END, any_of, look_up, numbered, ones, unchanged
+from m2v_export.text.arrays import END, any_of, look_up, numbered, ones
 from m2v_export.text.probe import mark_classes
 
 RUN_BITS, CLASS_BITS = 40, 32
@@ -47,4 +47,4 @@ def sort_marks(g: Graph, codes: Value, starts: Value, alphabet: Alphabet, classe
         _, order = g.op_many("TopK", 2, key, codes.size(), largest=0)
         return [look_up(g, codes, order)]
 
-    return g.if_(any_of(g, (before > after) & (after > 0)), sort, lambda g: unchanged(g, codes))[0]
+    return g.if_(any_of(g, (before > after) & (after > 0)), sort, lambda g: [codes])[0]

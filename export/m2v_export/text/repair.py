@@ -7,7 +7,7 @@ belongs to none (The Unicode Standard, section 3.9, "U+FFFD Substitution of Maxi
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, keep, look_up, ones, positions, unchanged, zeros
+from m2v_export.text.arrays import END, counted, keep, look_up, ones, positions, zeros
 from m2v_export.text.utf8 import (
     AFTER,
     FIRST_LEAD,
@@ -31,7 +31,7 @@ def repair(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Value]:
     with g.scope("repair"):
         symbols, starts = g.if_(
             is_valid(g, symbols, starts, is_continuation(symbols), leads),
-            lambda g: unchanged(g, symbols, starts),
+            lambda g: [symbols, starts],
             lambda g: list(replace_invalid(g, symbols, starts)),
         )
     return symbols, starts

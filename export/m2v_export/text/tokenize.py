@@ -5,7 +5,7 @@ import numpy as np
 from m2v_export.graph import Graph, Value
 from m2v_export.text.added import mark_added
 from m2v_export.text.alphabet import DROPPED, numbers_of
-from m2v_export.text.arrays import look_up, positions, unchanged
+from m2v_export.text.arrays import look_up, positions
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of, without
 from m2v_export.text.merge import merge
@@ -79,5 +79,5 @@ def _match_missed(g: Graph, words: WordPlaces, ids: Value, found: Value, tables:
         merged, before = merge(g, ids, missed, piece_ids, piece_words, counts)
         return [merged, look_up(g, before, words.first_words)]
 
-    ids, offsets = g.if_(missed.size() > 0, match, lambda g: unchanged(g, ids, words.first_words))
+    ids, offsets = g.if_(missed.size() > 0, match, lambda g: [ids, words.first_words])
     return ids, offsets

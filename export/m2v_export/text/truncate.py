@@ -3,7 +3,7 @@
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import any_of, counted, if_longer, keep, lengths_of, look_up, runs, unchanged
+from m2v_export.text.arrays import any_of, counted, if_longer, keep, lengths_of, look_up, runs
 
 
 def truncate(g: Graph, ids: Value, offsets: Value, max_length: int) -> tuple[Value, Value]:
@@ -19,7 +19,7 @@ def truncate(g: Graph, ids: Value, offsets: Value, max_length: int) -> tuple[Val
         kept, starts = runs(g, padded, offsets, g.op("Min", lengths, np.array([max_length])))
         return [kept.slice(0, -1), starts]
 
-    ids, offsets = if_longer(g, offsets, ids.size(), max_length, shorten, lambda g: unchanged(g, ids, offsets))
+    ids, offsets = if_longer(g, offsets, ids.size(), max_length, shorten, lambda g: [ids, offsets])
     return ids, offsets
 
 
@@ -37,5 +37,5 @@ def drop(g: Graph, ids: Value, offsets: Value, token_id: int) -> tuple[Value, Va
         before = counted(g, g.concat([kept.cast(np.int32), np.array([0], np.int32)]))
         return [keep(g, ids, kept), look_up(g, before, offsets).cast(np.int64)]
 
-    ids, offsets = g.if_(any_of(g, wrong), leave_out, lambda g: unchanged(g, ids, offsets))
+    ids, offsets = g.if_(any_of(g, wrong), leave_out, lambda g: [ids, offsets])
     return ids, offsets
