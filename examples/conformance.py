@@ -61,6 +61,12 @@ def library() -> Path:
     return found
 
 
+def browser() -> str:
+    """The page's test opens the browser that CHROMIUM names, else one that is installed."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    return "" if any(map(shutil.which, names)) else "no chromium"
+
+
 def cpp_headers() -> str:
     """Debian's headers and the Python package's library in .conformance/native, as an onnxruntime is installed."""
     native = WORK / "native"
@@ -94,7 +100,7 @@ EXAMPLES = (
     ),
     Example(
         "java",
-        tools=("java", "mvn"),
+        tools=("java", "javac", "mvn"),
         build=(("mvn", "-B", "-q", "test-compile", "dependency:copy-dependencies"),),
         embed=("java", "-cp", "target/classes:target/dependency/*", "example.Embed"),
         test=("mvn", "-B", "-q", "test", "-Dbundle={bundle}"),
@@ -123,7 +129,8 @@ EXAMPLES = (
     ),
     Example(
         "browser",
-        tools=("node", "npm", "chromium"),
+        tools=("node", "npm"),
+        needs=browser,
         build=(("npm", "install", "--no-package-lock", "--no-audit", "--no-fund"),),
         test=("node", "--test"),
     ),
@@ -232,7 +239,12 @@ def copy(example: Example) -> Path:
 
 def run(command: Command, folder: Path, bundle: Path) -> tuple[str, str]:
     """:return: what the command printed, and what to say if it failed."""
-    environment = {**os.environ, "BUNDLE": str(bundle), "ONNXRUNTIME_NODE_INSTALL": "skip"}
+    environment = {
+        **os.environ,
+        "BUNDLE": str(bundle),
+        "ONNXRUNTIME_NODE_INSTALL": "skip",  # of CUDA
+        "LC_ALL": "C.UTF-8",  # Java reads its arguments in the locale's encoding
+    }
     if (WORK / "python/.venv").exists():
         environment["ORT_DYLIB_PATH"] = str(next(iter(WORK.glob("python/.venv/lib/**/libonnxruntime.*")), ""))
     filled = [part.replace("{bundle}", str(bundle)).replace("{native}", str(WORK / "native")) for part in command]

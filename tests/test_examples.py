@@ -118,16 +118,39 @@ def test_pip_versions_are_pinned(path: Path) -> None:
     assert all("==" in line for line in path.read_text().splitlines())
 
 
+def is_part(text: str, path: Path) -> bool:
+    """Does a file have these lines, whatever they are indented by?"""
+    wanted = text.strip()
+    lines = path.read_text().splitlines()
+    count = wanted.count("\n") + 1
+    return any(dedent("\n".join(lines[start : start + count])).strip() == wanted for start in range(len(lines)))
+
+
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.fence)
 def test_the_card_shows_the_examples(snippet: Snippet) -> None:
-    lines = (EXAMPLES / snippet.file).read_text().splitlines()
-    for start in range(len(lines)):
-        part = dedent("\n".join(lines[start : start + snippet.text.strip().count("\n") + 1]))
-        if part.strip() == snippet.text.strip():
-            break
-    else:
+    if not is_part(snippet.text, EXAMPLES / snippet.file):
         pytest.fail(f"examples/{snippet.file} has changed: copy the part into export/m2v_export/snippets.py")
     assert f"```{snippet.fence}{snippet.text}```" in (COMMITTED_BUNDLE / "README.md").read_text()
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS[1:], ids=lambda snippet: snippet.fence)
+def test_the_readme_shows_the_examples(snippet: Snippet) -> None:
+    """But for Python, whose code in README.md is run."""
+    assert SNIPPETS[0].name == "Python"
+    (shown,) = re.findall(
+        rf"^```{snippet.fence}\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert is_part(shown, EXAMPLES / snippet.file), f"examples/{snippet.file} has changed: copy the part into README.md"
+
+
+def test_the_readme_names_the_pinned_versions() -> None:
+    """Those of the bindings, in the table of examples/README.md."""
+    rows = re.findall(r"^\| \[\w+\]\((\w+)\) \| (.*?) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    manifests = ("requirements.txt", "package.json", "pom.xml", "go.mod", "Cargo.toml")
+    for folder, binding in rows:
+        for version in re.findall(r"\d+\.[\w.-]*\w", binding):
+            pinned = [(EXAMPLES / folder / name) for name in manifests if (EXAMPLES / folder / name).exists()]
+            assert any(version in path.read_text() for path in pinned), f"{folder}: {version}"
 
 
 def test_links() -> None:

@@ -31,7 +31,8 @@ export async function embed(session, texts) {
 
 async function main([bundle, ...texts]) {
   if (texts.length === 0) {
-    throw new Error("usage: node embed.mjs BUNDLE TEXT ...");
+    console.error("usage: node embed.mjs BUNDLE TEXT ...");
+    process.exit(2);
   }
   const session = await InferenceSession.create(path.join(bundle, "onnx", "text.onnx"));
   for (const [i, vector] of (await embed(session, texts)).entries()) {

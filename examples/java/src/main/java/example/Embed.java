@@ -12,6 +12,7 @@ import java.nio.LongBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
@@ -63,7 +64,10 @@ public final class Embed implements AutoCloseable {
       var vectors = embed.embed(texts);
       for (int i = 0; i < vectors.length; i++) {
         var v = vectors[i];
-        System.out.printf("%.4f %.4f %.4f %.4f ... (%d dimensions)  %s%n", v[0], v[1], v[2], v[3], v.length, texts.get(i));
+        System.out.printf(
+            Locale.ROOT,
+            "%.4f %.4f %.4f %.4f ... (%d dimensions)  %s%n",
+            v[0], v[1], v[2], v[3], v.length, texts.get(i));
       }
     }
   }
