@@ -28,11 +28,11 @@ def _import() -> Any:
 
     It is the module that ``import nanotoken`` would bring, before or after this.
     """
+    package = find_spec("nanotoken")
+    spec = package and PathFinder.find_spec(_COMPILED, package.submodule_search_locations)
+    if spec is None or spec.loader is None:
+        return import_module("nanotoken")
     if _COMPILED not in sys.modules:
-        package = find_spec("nanotoken")
-        spec = package and PathFinder.find_spec(_COMPILED, package.submodule_search_locations)
-        if spec is None or spec.loader is None:
-            return import_module("nanotoken")
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         sys.modules[_COMPILED] = module

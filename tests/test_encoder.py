@@ -167,6 +167,24 @@ def test_without_nanotoken_a_query_goes_by_tokenizers(
 
 
 @needs_nanotoken
+@pytest.mark.parametrize("first", ["nanotoken", "m2v_onnx"])
+def test_nanotoken_itself_can_be_imported_too(first: str) -> None:
+    load = f"m2v_onnx.OnnxStaticModel.from_pretrained({str(POTION_BUNDLE)!r}, tokenizer='nanotoken').encode('a')"
+    lines = [f"import {first}", "import m2v_onnx", load, "import nanotoken", "nanotoken.Tokenizer"]
+    subprocess.run([sys.executable, "-c", "; ".join(lines)], check=True)
+
+
+@needs_nanotoken
+def test_nanotoken_brings_no_http_client() -> None:
+    script = (
+        "import sys, m2v_onnx;"
+        f"m2v_onnx.OnnxStaticModel.from_pretrained({str(POTION_BUNDLE)!r}, tokenizer='nanotoken').encode('a');"
+        "sys.exit('http.client' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@needs_nanotoken
 def test_nanotoken_forgets_words_in_time() -> None:
     """Its own limit lets it grow by 200 MB a thread."""
     import nanotoken
