@@ -44,6 +44,8 @@ def check_unicode(texts: Sequence[str], first: int = 0) -> None:
     :raises InvalidTextError: for the first text that holds a lone surrogate.
     """
     for i, text in enumerate(texts, first):
+        if text.isascii():
+            continue
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:

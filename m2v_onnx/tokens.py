@@ -63,13 +63,10 @@ class TokenizersTokens:
         :return: int64 [T], the texts' ids end to end, and int64 [N], where each text starts.
         :raises InvalidTextError: for a text with a lone surrogate.
         """
-        try:
-            encodings = self.tokenizer.encode_batch_fast(
-                cut(texts, max_length, self.median_token_length), add_special_tokens=False
-            )
-        except (TypeError, UnicodeError):
-            check_unicode(texts)
-            raise
+        check_unicode(texts)  # tokenizers does not in all its versions
+        encodings = self.tokenizer.encode_batch_fast(
+            cut(texts, max_length, self.median_token_length), add_special_tokens=False
+        )
         lists = [encoding.ids[:max_length] for encoding in encodings]
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
         return np.fromiter(chain.from_iterable(lists), np.int64, lengths.sum()), np.cumsum(lengths) - lengths
