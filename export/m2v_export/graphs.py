@@ -111,23 +111,16 @@ def one_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelPr
     ids = g.input("input_ids", np.int64, ["T"])
     pooling = Pooling(g, embedding)
     if pooling.by_products:
-        # A product, or several of a long text.
         factors, codes = look_up(g, pooling.stored["weights"], ids).cast(np.float32).unsqueeze(0), pooling.codes(ids)
 
-        def by_pieces(g: Graph) -> list[Value]:
-            def one_piece(g: Graph, i: Value, sums: Value) -> tuple[None, list[Value], list[Value]]:
-                begin = (i * SHORT_TOKENS).unsqueeze(0)
-                end = begin + SHORT_TOKENS
-                some = g.op("Slice", factors, begin, end, np.array([1]))
-                return None, [sums + pooling.weighted(some, g.op("Slice", codes, begin, end).of_rank(2))], []
+        def several(g: Graph) -> list[Value]:
+            padded_ids = g.concat([ids, np.array([embedding.padding_id])])
+            longest = g.op("Max", ids.size(), np.array([1]))
+            return [line_sums(pooling, padded_ids, g.constant(np.array([0])), ids.size(), longest)]
 
-            zeros = g.constant(np.zeros((1, embedding.dim), np.float32))
-            pieces = (ids.size() + (SHORT_TOKENS - 1)) // SHORT_TOKENS
-            return g.loop([zeros], one_piece, trips=pieces.squeeze(0))
-
-        # Not of nothing: onnxruntime 1.18 leaves such a product unset. The loop makes no trip then.
+        # Not of nothing: onnxruntime 1.18 leaves such a product unset.
         short = g.op("Clip", ids.size(), np.array(1), np.array(SHORT_TOKENS)).equals(ids.size())
-        (sums,) = g.if_(short, lambda g: [pooling.weighted(factors, codes)], by_pieces)
+        (sums,) = g.if_(short, lambda g: [pooling.weighted(factors, codes)], several)
     else:
         sums = pooling.in_order(ids).cast(np.float32)
     if embedding.normalize:

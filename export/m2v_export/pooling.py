@@ -67,18 +67,6 @@ class Pooling:
         """Whether all texts are summed by products, long ones in pieces."""
         return self.embedding.sum_dtype == np.float64 and self.embedding.dim >= PRODUCT_DIM
 
-    @property
-    def product_tokens(self) -> int:
-        """Tokens of the longest text for one matrix product."""
-        if self.embedding.dim < PRODUCT_DIM:
-            return 0
-        return SHORT_TOKENS if self.by_products else FEW_TOKENS
-
-    @property
-    def piece_tokens(self) -> int:
-        """Tokens of a longer text that are summed at once."""
-        return SHORT_TOKENS if self.by_products else PIECE_TOKENS
-
     def codes(self, ids: Value) -> Value:
         """Gather first, widen after: only the rows at hand leave the table's precision.
 
@@ -208,7 +196,7 @@ def bag_sums(pooling: Pooling, ids: Value, offsets: Value) -> Value:
             return [pooling.product(padded_ids.unsqueeze(0))]
         return [pooling.in_order(padded_ids.unsqueeze(1)).cast(np.float32)]
 
-    is_short = padded_ids.size() <= pooling.piece_tokens
+    is_short = padded_ids.size() <= (SHORT_TOKENS if pooling.by_products else PIECE_TOKENS)
     return g.if_(offsets.size().equals(np.array([1])) & is_short, one, several)[0]
 
 
@@ -249,20 +237,25 @@ def line_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value
     def by_product(g: Graph) -> list[Value]:
         return [_grid_sums(pooling, padded_ids, starts, lengths, longest, in_order=False)]
 
+    def in_order(g: Graph) -> list[Value]:
+        return [_grid_sums(pooling, padded_ids, starts, lengths, longest, in_order=True)]
+
+    def by_products(g: Graph) -> list[Value]:
+        return [_sums_of_products(pooling, padded_ids, starts, lengths, longest)]
+
+    def in_pieces(g: Graph) -> list[Value]:
+        return [_sums_of_pieces(pooling, padded_ids, starts, lengths, longest)]
+
+    g = pooling.g
+    if pooling.by_products:
+        return g.if_(longest <= SHORT_TOKENS, by_product, by_products)[0]
+
     def others(g: Graph) -> list[Value]:
-        def at_once(g: Graph) -> list[Value]:
-            return [_grid_sums(pooling, padded_ids, starts, lengths, longest, in_order=True)]
+        return g.if_(longest <= PIECE_TOKENS, in_order, in_pieces)
 
-        def in_pieces(g: Graph) -> list[Value]:
-            return [_piece_sums(pooling, padded_ids, starts, lengths, longest)]
-
-        if pooling.by_products:
-            return in_pieces(g)
-        return g.if_(longest <= PIECE_TOKENS, at_once, in_pieces)
-
-    if not pooling.product_tokens:
-        return others(pooling.g)[0]
-    return pooling.g.if_(longest <= pooling.product_tokens, by_product, others)[0]
+    if pooling.embedding.dim < PRODUCT_DIM:
+        return others(g)[0]
+    return g.if_(longest <= FEW_TOKENS, by_product, others)[0]
 
 
 def _grid_sums(
@@ -303,21 +296,33 @@ def _grid_sums(
     return g.if_(blocks.equals(np.array([1])), at_once, by_blocks)[0]
 
 
-def _piece_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
-    """As ``line_sums``, for long texts: a piece of each at a time, added to the sums of those before."""
-    g, step = pooling.g, pooling.piece_tokens
+def _sums_of_products(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
+    """As ``line_sums``, for long texts: each in pieces of one length, that are texts of their own first."""
+    g = pooling.g
+    pieces = (longest + (SHORT_TOKENS - 1)) // SHORT_TOKENS
+    step = (longest + pieces - 1) // pieces
+    before = g.op("Range", np.array(0), pieces.squeeze(0), np.array(1)) * step
+    piece_starts = (starts.unsqueeze(1) + before).reshape(-1)
+    piece_lengths = (lengths.unsqueeze(1) - before).reshape(-1)  # of the last ones 0 and less
+    sums = _grid_sums(pooling, padded_ids, piece_starts, piece_lengths, step, in_order=False)
+    of_texts = sums.reshape(starts.size(), pieces, pooling.embedding.dim)
+    return g.op("ReduceSum", of_texts, np.array([1]), keepdims=0).of_rank(2)
+
+
+def _sums_of_pieces(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
+    """As ``line_sums``, for very long texts in order: a piece of each at a time, added to the sums of those before."""
+    g = pooling.g
 
     def one_piece(g: Graph, i: Value, sums: Value) -> tuple[None, list[Value], list[Value]]:
-        done = (i * step).unsqueeze(0)
-        width = g.op("Min", longest - done, np.array([step]))
+        done = (i * PIECE_TOKENS).unsqueeze(0)
+        width = g.op("Min", longest - done, np.array([PIECE_TOKENS]))
         grid = grid_of(g, padded_ids, starts + done, lengths - done, width)
-        if pooling.by_products:
-            return None, [sums + pooling.product(grid)], []
         return None, [pooling.in_order(g.op("Transpose", grid), sums).of_rank(2)], []
 
     shape = g.concat([starts.size(), np.array([pooling.embedding.dim])])
     zeros = g.op("Expand", np.zeros((1, 1), pooling.sum_dtype), shape).of_rank(2)
-    return g.loop([zeros], one_piece, trips=((longest + step - 1) // step).squeeze(0))[0].cast(np.float32)
+    pieces = (longest + (PIECE_TOKENS - 1)) // PIECE_TOKENS
+    return g.loop([zeros], one_piece, trips=pieces.squeeze(0))[0].cast(np.float32)
 
 
 def _block_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Value, grid_tokens: int) -> Value:
