@@ -3,7 +3,7 @@
     make speed                                # with the peers, in a virtual environment of its own
     python -m benchmarks.speed --rounds 3     # with whatever is installed here
 
-Writes docs/speed.json and docs/speed.md.
+Writes docs/speed.json, docs/speed.md and docs/speed.svg. `--redraw` writes the last two again.
 """
 
 import argparse
@@ -16,18 +16,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, PackagePath, distribution, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from model2vec import StaticModel
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from tabulate import tabulate
 from tokenizers import Tokenizer
 
 from benchmarks.shared import SHARED
 from benchmarks.speed.contenders import CONTENDERS, LEFT_OUT
+from benchmarks.speed.plot import plot
 from benchmarks.speed.texts import sets
 from m2v_export import export_model
 
@@ -38,8 +42,6 @@ SIZES = {"queries": 20_000, "sentences": 10_000, "passages": 4_000}
 """Texts of a timed run."""
 ONE_BY_ONE = 2_000
 CHECKED = 500
-BOUND = 1e-5
-"""How near a contender's vectors must be to model2vec's, to be measured at all; peers are float32 with other sums."""
 WIDE_DIM = 256
 
 
@@ -93,7 +95,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
+    parser.add_argument("--redraw", action="store_true", help="write again what was measured last")
     options = parser.parse_args()
+    path = options.out / "speed.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if options.redraw else measurements(options.rounds)
+    options.out.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (options.out / "speed.md").write_text(report(results), encoding="utf-8")
+    plot(results, options.out / "speed.svg")
+    print(report(results))
+
+
+def measurements(rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = sets()
@@ -101,12 +114,10 @@ def main() -> None:
         path.write_text(json.dumps(texts), encoding="utf-8")
         results: dict[str, Any] = {"machine": machine(), "texts": describe(texts), "models": {}}
         for model in models(folder):
-            results["models"][model.name] = measure(model, path, options.rounds)
+            results["models"][model.name] = measure(model, path, rounds)
+        results["installed"] = {name: installed_bytes(c.packages) / 1e6 for name, c in CONTENDERS.items()}
         results["left out"] = LEFT_OUT
-    options.out.mkdir(exist_ok=True)
-    (options.out / "speed.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (options.out / "speed.md").write_text(report(results), encoding="utf-8")
-    print(report(results))
+        return results
 
 
 def models(folder: Path) -> list[Model]:
@@ -118,7 +129,10 @@ def models(folder: Path) -> list[Model]:
     shutil.copy(POTION / "tokenizer.json", wide)  # as published, or laghu would not take its fast way
     found = []
     for name, source in (("potion-base-2M, 64 dimensions", POTION), ("256 dimensions", wide)):
-        files = {"source": source, "bundle": export_model(source, folder / f"{source.name}-onnx").folder}
+        files = {"source": source}
+        for precision in ("float32", "int8"):
+            bundle = folder / f"{source.name}-{precision}"
+            files[precision] = export_model(source, bundle, precision=precision).folder
         if source == POTION:
             files |= {
                 kind: SHARED / "peers" / peer for kind, peer in PEERS.items() if (SHARED / "peers" / peer).is_dir()
@@ -140,7 +154,9 @@ def measure(model: Model, texts: Path, rounds: int) -> dict[str, Any]:
             continue
         expected = vectors if expected is None else expected
         difference = float(np.abs(vectors - expected).max())
-        rows[name] = {"difference": difference} if difference < BOUND else {"failed": f"differs by {difference:.1e}"}
+        rows[name] = (
+            {"difference": difference} if difference < contender.bound else {"failed": f"differs by {difference:.1e}"}
+        )
     for cores in (1, 2):
         run(model, texts, rounds, cores, rows)
     return rows
@@ -196,6 +212,28 @@ def machine() -> dict[str, str]:
     return found
 
 
+def installed_bytes(packages: Iterable[str]) -> int:
+    """The files of some packages and of all that these require, extras left out."""
+    wanted, seen, size = list(packages), set(), 0
+    while wanted:
+        name = canonicalize_name(wanted.pop())
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:  # one that another platform or Python needs
+            continue
+        size += sum(Path(str(file.locate())).stat().st_size for file in found.files or () if _is_there(file))
+        requirements = map(Requirement, found.requires or ())
+        wanted += [r.name for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return size
+
+
+def _is_there(file: PackagePath) -> bool:
+    return Path(str(file.locate())).is_file()
+
+
 def cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
@@ -215,10 +253,12 @@ def report(results: dict[str, Any]) -> str:
     lines += [f"- {key}: {value}" for key, value in results["machine"].items()]
     lines += ["", "Texts, from the docstrings and comments of Python's standard library:", ""]
     lines += [f"- {kind}: {value}" for kind, value in results["texts"].items()]
-    lines += ["", "Ratios are to model2vec in the same table. Cold: the first time that a process sees the texts.", ""]
+    lines += ["", "Ratios are to model2vec in the same table. Cold: the first time that a process sees the texts."]
+    lines += ["Installed: the package and all that it requires, in MB.", "", "![texts a second](speed.svg)", ""]
     for model, rows in results["models"].items():
         for cores in ("1", "2"):
-            lines += [f"## {model}, {cores} core{'s' if cores == '2' else ''}", "", table(rows, cores), ""]
+            title = f"## {model}, {cores} core{'s' if cores == '2' else ''}"
+            lines += [title, "", table(rows, cores, results["installed"]), ""]
     lines += [f"Not measured: {name}: {reason}." for name, reason in results["left out"].items()]
     return "\n".join(lines) + "\n"
 
@@ -226,7 +266,7 @@ def report(results: dict[str, Any]) -> str:
 COLUMNS = [f"{kind} {state}" for kind in SIZES for state in ("cold", "warm")]
 
 
-def table(rows: dict[str, Any], cores: str) -> str:
+def table(rows: dict[str, Any], cores: str, installed: dict[str, float]) -> str:
     base = rows["model2vec"][cores]
     out = []
     for name, row in rows.items():
@@ -237,6 +277,7 @@ def table(rows: dict[str, Any], cores: str) -> str:
         cells = [f"{found[c]['median']:,.0f} ({found[c]['median'] / base[c]['median']:.1f})" for c in COLUMNS]
         micro = f"{found['one median']['median']:.0f} / {found['one p99']['median']:.0f}"
         memory = [f"{found[key]['median']:.0f}" for key in ("private", "peak")]
+        memory.append(f"{installed[name]:.0f}")
         out.append([name, *cells, micro, f"{found['start']['median'] * 1e3:.0f}", *memory])
     head = [
         "",
@@ -245,6 +286,7 @@ def table(rows: dict[str, Any], cores: str) -> str:
         "start, ms",
         "private MB",
         "peak MB",
+        "installed MB",
     ]
     return str(tabulate(out, head, tablefmt="github"))
 
