@@ -13,10 +13,12 @@ A batch too big for one grid goes in blocks of texts of similar length, and a ve
 the tokens, never the longest text times the number of texts.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from m2v_export.embedding import INT4_OFFSET, Embedding
-from m2v_export.graph import Graph, Value
+from m2v_export.graph import Branch, Graph, Value
 from m2v_onnx.format import NORM_EPSILON
 
 GRID_BYTES = 4 << 20
@@ -234,28 +236,21 @@ def line_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value
     :return: float32 [N, dim].
     """
 
-    def by_product(g: Graph) -> list[Value]:
-        return [_grid_sums(pooling, padded_ids, starts, lengths, longest, in_order=False)]
-
-    def in_order(g: Graph) -> list[Value]:
-        return [_grid_sums(pooling, padded_ids, starts, lengths, longest, in_order=True)]
-
-    def by_products(g: Graph) -> list[Value]:
-        return [_sums_of_products(pooling, padded_ids, starts, lengths, longest)]
-
-    def in_pieces(g: Graph) -> list[Value]:
-        return [_sums_of_pieces(pooling, padded_ids, starts, lengths, longest)]
-
     g = pooling.g
+
+    def way(sums: Callable[..., Value], **how: bool) -> Branch:
+        return lambda g: [sums(pooling, padded_ids, starts, lengths, longest, **how)]
+
+    product, in_order = way(_grid_sums, in_order=False), way(_grid_sums, in_order=True)
     if pooling.by_products:
-        return g.if_(longest <= SHORT_TOKENS, by_product, by_products)[0]
+        return g.if_(longest <= SHORT_TOKENS, product, way(_sums_of_products))[0]
 
     def others(g: Graph) -> list[Value]:
-        return g.if_(longest <= PIECE_TOKENS, in_order, in_pieces)
+        return g.if_(longest <= PIECE_TOKENS, in_order, way(_sums_of_pieces))
 
     if pooling.embedding.dim < PRODUCT_DIM:
         return others(g)[0]
-    return g.if_(longest <= FEW_TOKENS, by_product, others)[0]
+    return g.if_(longest <= FEW_TOKENS, product, others)[0]
 
 
 def _grid_sums(
