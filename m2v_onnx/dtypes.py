@@ -39,7 +39,7 @@ def as_type(vectors: npt.NDArray[np.float32], dtype: VectorType | npt.DTypeLike)
     :raises ValueError: for another type, and for binary where dim is no multiple of 8.
     :raises MissingExtraError: for bfloat16 without the package ml_dtypes.
     """
-    name = _name(dtype)
+    name = dtype if isinstance(dtype, str) else _name(dtype)
     if name == "float32":
         return vectors
     if name == "float16":
@@ -54,9 +54,7 @@ def as_type(vectors: npt.NDArray[np.float32], dtype: VectorType | npt.DTypeLike)
 
 
 def _name(dtype: Any) -> str | None:
-    """A name as it is, a numpy dtype's; None for whatever is neither."""
-    if isinstance(dtype, str):
-        return dtype
+    """A numpy dtype's; None for what is none."""
     try:
         return None if dtype is None else str(np.dtype(dtype).name)
     except TypeError:

@@ -115,11 +115,11 @@ class BagEncoder:
         return self._tokens.unk_token_id
 
     def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
-        if 0 < len(texts) <= ONE_BY_ONE and wanted == self._plain and self._one is not None:
-            vectors = [
-                self._one.run(_OUTPUT, {"input_ids": self._tokens.ids_of_one(text, max_length)})[0] for text in texts
-            ]
-            return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
+        if self._one is not None and wanted == self._plain:
+            if len(texts) == 1:
+                return self._vector(self._one, texts[0], max_length)
+            if 0 < len(texts) <= ONE_BY_ONE:
+                return np.concatenate([self._vector(self._one, text, max_length) for text in texts])
         ids, offsets = self._tokens.ids(texts, max_length)
         lengths = np.diff(offsets, append=len(ids))
         tokens = RUN_BYTES // (4 * self.dim)
@@ -127,6 +127,11 @@ class BagEncoder:
             return self._graph.vectors(ids, offsets, wanted)
         groups = similar(lengths, tokens)
         return _joined(groups, (self._graph.vectors(*pick(ids, offsets, lengths, group), wanted) for group in groups))
+
+    def _vector(self, one: Session, text: str, max_length: int | None) -> Vectors:
+        """:return: float32 [1, dim]."""
+        vector: Vectors = one.run(_OUTPUT, {"input_ids": self._tokens.ids_of_one(text, max_length)})[0]
+        return vector
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
         truncated = [text[:max_length] for text in split(*self._tokens.ids(texts, None))]

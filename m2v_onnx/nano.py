@@ -87,10 +87,12 @@ class NanotokenTokens:
         if max_length is not None and len(text) > max_length * self.median_token_length:
             text = text[: max_length * self.median_token_length]
         try:
-            ids = self.tokenizer.encode(text, add_special_tokens=False)[:max_length]
+            ids = self.tokenizer.encode(text, add_special_tokens=False)
         except UnicodeError:
             check_unicode([text])
             raise
+        if max_length is not None and len(ids) > max_length:
+            ids = ids[:max_length]
         if self.unk_token_id in ids.tolist():  # faster than numpy's comparison, for a query
             ids = ids[ids != self.unk_token_id]
         return ids.astype(np.int64)
