@@ -320,12 +320,12 @@ def _add_tokenizer(parser: argparse.ArgumentParser) -> None:
 
 def _at_least_zero(value: str) -> int:
     if not value.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a number, got {value!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {value!r}")
     return int(value)
 
 
 def _at_least_one(value: str) -> int:
-    number = _at_least_zero(value)
+    number = int(value) if value.isdecimal() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError("expected a number from 1")
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {value!r}")
     return number

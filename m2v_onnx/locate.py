@@ -50,7 +50,10 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         return _read_folder(path / subfolder if subfolder else path)
     if name == BUNDLED and not subfolder and not options.get("revision"):
         return bundled()
-    tried = [f"no file or folder {path}", f"not the model that comes with m2v-onnx, {BUNDLED}"]
+    inside = "the model that comes with m2v-onnx"
+    tried = [f"no file or folder {path}", f"not {inside}, {BUNDLED}"]
+    if name == BUNDLED:
+        tried[1] = f"{inside} has no revisions or subfolders: leave these out for it"
     if not hub.is_repo_id(name):
         raise ModelNotFoundError(f"no model {name!r}: {'; '.join(tried)}; no name of a Hub repository (owner/name)")
     snapshot = hub.download(

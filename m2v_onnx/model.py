@@ -37,6 +37,14 @@ DEFAULT_MAX_LENGTH = 512
 """Tokens; for a graph of others whose config says nothing, as in model2vec."""
 
 
+AT_EXPORT = {
+    "dimensionality": "--dimensions",
+    "quantize_to": "--precision",
+    "vocabulary_quantization": "--vocabulary-quantization",
+}
+"""What model2vec does when it loads a model, and the exporter once."""
+
+
 class Unset:
     """The type of ``UNSET``: a parameter that was not given, where None has a meaning of its own."""
 
@@ -105,6 +113,8 @@ class OnnxStaticModel:
         self._options = options
         threads = options.get("threads")
         self.threads = default_threads() if threads is None else _at_least_one("threads", threads)
+        if not (normalize is None or isinstance(normalize, bool)):
+            raise TypeError(f"normalize: expected True, False or None, got {normalize!r}")
         config = SessionConfig(
             providers=tuple(options.get("providers") or SessionConfig.providers),
             session_options=options.get("session_options"),
@@ -302,7 +312,9 @@ def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]
     known = LoadOptions.__annotations__
     for name in options:
         if name not in known:
-            raise TypeError(f"unexpected option {name!r}: expected some of {', '.join(sorted(known))}")
+            at_export = f" ({AT_EXPORT[name]} of `m2v-onnx export` does that)" if name in AT_EXPORT else ""
+            expected = ", ".join(sorted(known))
+            raise TypeError(f"unexpected option {name!r}{at_export}: expected some of {expected}")
     where = {key: value for key, value in options.items() if key in LocateOptions.__annotations__}
     how = {key: value for key, value in options.items() if key not in where}
     return LocateOptions(**where), how  # type: ignore[typeddict-item]

@@ -44,7 +44,14 @@ class SessionConfig:
     foreign: bool = False
 
     def open(self, path: Path) -> onnxruntime.InferenceSession:
-        """:raises InvalidModelError: when onnxruntime cannot read the graph or its table."""
+        """:raises InvalidModelError: when onnxruntime cannot read the graph or its table.
+        :raises ValueError: for a provider that this build does not have; onnxruntime itself would take another.
+        """
+        available = onnxruntime.get_available_providers()
+        for provider in self.providers:
+            name = provider if isinstance(provider, str) else provider[0]
+            if name not in available:
+                raise ValueError(f"providers: expected some of {', '.join(available)}, got {name!r}")
         try:
             return onnxruntime.InferenceSession(
                 str(path), self.session_options or self._defaults(), list(self.providers)
