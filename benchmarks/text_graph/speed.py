@@ -3,8 +3,7 @@
     python -m benchmarks.text_graph.speed [--languages]
 
 Texts are those of ../shared: English sentences of some 8 and 29 tokens, 18 of them joined for some 280, and with
-``--languages`` lines in other scripts. The session is opened as the runtime does. Loading is not timed. Each figure is
-the median of rounds; trust the ratios.
+``--languages`` lines in other scripts. Loading is not timed. Each figure is the median of rounds; trust the ratios.
 """
 
 import argparse
@@ -26,7 +25,6 @@ from model2vec import StaticModel
 
 from benchmarks.shared import SHARED, lines, need_shared
 from m2v_export import export_model
-from m2v_onnx.session import SessionConfig
 from m2v_onnx.text import pack
 
 SOURCE = SHARED / "models" / "potion-base-2M"
@@ -88,7 +86,9 @@ def main() -> None:
     reference = StaticModel.from_pretrained(SOURCE)
     with tempfile.TemporaryDirectory() as folder:
         bundle = export_model(SOURCE, Path(folder) / "bundle").folder
-        session = SessionConfig().open(bundle / "onnx" / "text.onnx")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = ort.InferenceSession(bundle / "onnx" / "text.onnx", options, providers=["CPUExecutionProvider"])
     races = [(name, texts, batch) for name, texts in english(reference).items() for batch in BATCHES]
     if arguments.languages:
         races += [(name, texts, max(BATCHES)) for name, texts in scripts().items()]
