@@ -138,7 +138,7 @@ class BagEncoder:
         return [[i for i in text if i != self.unk_token_id] for text in truncated]
 
 
-FEW_TEXTS = 6
+LIBRARY_TEXTS = 6
 """Texts for which the library is faster than text.onnx, whose kernels take their time to start."""
 
 
@@ -150,7 +150,7 @@ class TextEncoder:
 
     def __init__(
         self,
-        metadata: Metadata | None,
+        metadata: Metadata,
         open_graph: Callable[[], TextGraph],
         open_library: Callable[[], BagEncoder],
         *,
@@ -158,10 +158,7 @@ class TextEncoder:
     ) -> None:
         """:param metadata: of any graph of the bundle.
         :param few_texts: up to how many the library takes.
-        :raises InvalidModelError: when the graph is not ours.
         """
-        if metadata is None:
-            raise InvalidModelError("expected a text graph that `m2v-onnx export` wrote: export the model again")
         self._open_graph, self._open_library, self._few_texts = open_graph, open_library, few_texts
         self.metadata = metadata
         self.dim, self.normalizes = metadata.dim, metadata.normalize
@@ -235,10 +232,10 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
         if not find_spec("tokenizers"):
             return _text_encoder(Session(path, config), files, config)
         return TextEncoder(
-            session.metadata,
+            _metadata(session),
             lambda: TextGraph(Session(path, config)),
             lambda: _with_tokenizers(files, config, session),
-            few_texts=FEW_TEXTS,
+            few_texts=LIBRARY_TEXTS,
         )
     if "utf8" in session.inputs and tokenizer != "tokenizers":
         return _text_encoder(session, replace(files, graph=files.folder / BAG), config)
@@ -249,7 +246,16 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
 
 def _text_encoder(session: Session, files: ModelFiles, config: SessionConfig) -> TextEncoder:
     """The graph for all it can do."""
-    return TextEncoder(session.metadata, lambda: TextGraph(session), lambda: _with_tokenizers(files, config))
+    return TextEncoder(_metadata(session), lambda: TextGraph(session), lambda: _with_tokenizers(files, config))
+
+
+def _metadata(session: Session) -> Metadata:
+    """:raises InvalidModelError: when the graph is not ours."""
+    if session.metadata is None:
+        raise InvalidModelError(
+            f"{session.path}: expected a graph that `m2v-onnx export` wrote: export the model again"
+        )
+    return session.metadata
 
 
 class NanotokenDiffers(InvalidModelError):

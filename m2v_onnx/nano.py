@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,14 +33,17 @@ def _import() -> Any:
     spec = package and PathFinder.find_spec(_COMPILED, package.submodule_search_locations)
     if spec is None or spec.loader is None:
         return import_module("nanotoken")
-    if _COMPILED not in sys.modules:
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[_COMPILED] = module
+    with _LOADING:
+        if _COMPILED not in sys.modules:
+            module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+            sys.modules[_COMPILED] = module
     return sys.modules[_COMPILED]
 
 
 _COMPILED = "nanotoken.nanotoken_rs"
+_LOADING = Lock()
+"""A compiled module may be initialized once, and models are opened in threads too."""
 
 
 @dataclass(frozen=True)

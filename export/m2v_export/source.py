@@ -54,9 +54,6 @@ LAYOUTS = (
 )
 """model2vec's own, sentence-transformers', and that with the nested module; tried in model2vec's order."""
 
-SOURCE_FILES = sorted({path for layout in LAYOUTS for path in (layout.config, layout.tensors, layout.tokenizer)})
-"""All that a source can consist of, for whoever downloads one."""
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
