@@ -138,13 +138,14 @@ class BagEncoder:
         return [[i for i in text if i != self.unk_token_id] for text in truncated]
 
 
-LIBRARY_TEXTS = 6
-"""Texts for which the library is faster than text.onnx, whose kernels take their time to start."""
+LIBRARY_TEXTS, LIBRARY_CHARACTERS = 6, 256
+"""Texts, and all their characters, for which the library is faster than text.onnx, whose kernels take their time to
+start."""
 
 
 class TextEncoder:
     """text.onnx, and a library for what that does not do or not as fast: another max_length than the graph's, and a few
-    texts at a time. Each is opened when it is first needed."""
+    short texts. Each is opened when it is first needed."""
 
     tokens_from: TokenizerName = "graph"
 
@@ -154,12 +155,12 @@ class TextEncoder:
         open_graph: Callable[[], TextGraph],
         open_library: Callable[[], BagEncoder],
         *,
-        few_texts: int = 0,
+        shares: bool = False,
     ) -> None:
         """:param metadata: of any graph of the bundle.
-        :param few_texts: up to how many the library takes.
+        :param shares: whether the library takes what it is faster for.
         """
-        self._open_graph, self._open_library, self._few_texts = open_graph, open_library, few_texts
+        self._open_graph, self._open_library, self._shares = open_graph, open_library, shares
         self.metadata = metadata
         self.dim, self.normalizes = metadata.dim, metadata.normalize
         self.median_token_length = metadata.median_token_length
@@ -174,13 +175,17 @@ class TextEncoder:
         return self._open_library()
 
     def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
-        if max_length != self.metadata.max_length or 0 < len(texts) <= self._few_texts:
+        if max_length != self.metadata.max_length or self._for_library(texts):
             return self._library.vectors(texts, max_length, wanted)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         if len(texts) * int(lengths.max(initial=0)) <= RUN_CHARACTERS:
             return self._graph.vectors(texts, wanted)
         groups = similar(lengths, RUN_CHARACTERS)
         return _joined(groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted) for group in groups))
+
+    def _for_library(self, texts: Sequence[str]) -> bool:
+        few = self._shares and 0 < len(texts) <= LIBRARY_TEXTS
+        return few and sum(map(len, texts)) <= LIBRARY_CHARACTERS
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
         if max_length != self.metadata.max_length:
@@ -235,7 +240,7 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
             _metadata(session),
             lambda: TextGraph(Session(path, config)),
             lambda: _with_tokenizers(files, config, session),
-            few_texts=LIBRARY_TEXTS,
+            shares=True,
         )
     if "utf8" in session.inputs and tokenizer != "tokenizers":
         return _text_encoder(session, replace(files, graph=files.folder / BAG), config)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +18,7 @@ from model2vec import StaticModel
 from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.encoder import TokenizerName
 from m2v_onnx.nano import CACHE_ENTRIES
+from m2v_onnx.text import TextGraph
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 from tests.texts import CODE_POINTS, TEXTS
 
@@ -82,6 +84,23 @@ def test_auto_takes_the_first_that_serves(monkeypatch: pytest.MonkeyPatch, bundl
     monkeypatch.setattr("m2v_onnx.encoder.find_spec", lambda name: None)
     assert OnnxStaticModel.from_pretrained(POTION_BUNDLE).tokens_from == "graph"
     assert OnnxStaticModel.from_pretrained(bundles["made-bpe"]).tokens_from == "tokenizers"
+
+
+def test_auto_leaves_few_short_texts_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("m2v_onnx.encoder.find_spec", lambda name: None if name == "nanotoken" else find_spec(name))
+    by_graph: list[Sequence[str]] = []
+    of_graph = TextGraph.vectors
+
+    def vectors(self: TextGraph, texts: Sequence[str], *rest: Any) -> Any:
+        by_graph.append(texts)
+        return of_graph(self, texts, *rest)
+
+    monkeypatch.setattr(TextGraph, "vectors", vectors)
+    model = OnnxStaticModel.from_pretrained(POTION_BUNDLE)
+    few, many, long = ["a whale", "sings"], ["a whale"] * 7, ["whales sing " * 30]
+    for texts in (few, many, long):
+        model.encode(texts)
+    assert by_graph == [many, long]
 
 
 @needs_nanotoken
