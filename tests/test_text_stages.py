@@ -1,7 +1,9 @@
 """Each stage of the text graph alone against the part of `tokenizers` that it stands for."""
 
+from collections.abc import Callable
 from functools import cache
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,30 +11,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.added import added_table, mark_added
-from m2v_export.text.arrays import groups, reachable, runs
+from m2v_export.text import vocabulary
+from m2v_export.text.added import added_table, mark_added, may_begin
+from m2v_export.text.arrays import BLOCK, MANY, counted_at, groups, reachable, runs
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
-from m2v_export.text.hashing import HashTable, build
-from m2v_export.text.merge import merge
-from m2v_export.text.pieces import FEW_WORDS, SHORT_WORD, Pieces, match_pieces
+from m2v_export.text.hashing import Bits, HashTable, build, build_by_remainders
+from m2v_export.text.merge import merge_at_codes, merge_at_words
+from m2v_export.text.pieces import FEW_WORDS, Pieces, match_missed
+from m2v_export.text.places import places_of
 from m2v_export.text.probe import Characters, Kind, read_characters
-from m2v_export.text.repair import repair
+from m2v_export.text.repair import replace_invalid
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
 from m2v_export.text.truncate import drop, truncate
-from m2v_export.text.utf8 import PADDED, symbols_of
-from m2v_export.text.words import WholeWords, split_words
+from m2v_export.text.utf8 import PADDED, decode
+from m2v_export.text.words import WholeWords, WordPlaces, split_words
 from tests.test_text_helpers import (
+    assert_exact,
     potion_tables,
     potion_tokenizer,
     potion_vocab,
     run_on_arrays,
     run_on_texts,
     split_at,
+    tables_of,
 )
 
 TEXTS = [text for text in fuzzed_texts(potion_tokenizer(), 1500, seed=11) if "[" not in text]
 """No added tokens: they are no part of the normalizer, the pre-tokenizer and the model."""
+
+
+FEW_ACCENTS = [
+    *("Plain words alone. " * 40, "naïve “Café”… déjà\u00a0vu", "é", "—", "", "É", "abç", "çan", "x" * 2000),
+]
+"""Texts of which few parts are characters of several bytes: at their ends, side by side, and alone."""
 
 
 def normalized(text: str) -> str:
@@ -52,7 +64,7 @@ def potion_characters() -> Characters:
 
 def test_decode_reads_bytes_as_python_does() -> None:
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
-        symbols, starts = repair(g, symbols_of(g, utf8), offsets)
+        symbols, starts = replace_invalid(g, decode(g, utf8), offsets)
         return [symbols.slice(0, -PADDED), starts]
 
     texts = [*invalid_texts(5000), b"", "é".encode(), b"\xc3", b"\xa9"]
@@ -63,8 +75,7 @@ def test_decode_reads_bytes_as_python_does() -> None:
 @pytest.mark.parametrize("code_points", [0, 1, 5, 1000])
 def test_cut_counts_code_points(code_points: int) -> None:
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
-        symbols, starts = cut(g, symbols_of(g, utf8), offsets, code_points)
-        symbols, starts = repair(g, symbols, starts)
+        symbols, starts = replace_invalid(g, *cut(g, utf8, offsets, code_points))
         return [symbols.slice(0, -PADDED), starts]
 
     texts: list[str | bytes] = ["", *invalid_texts(300, seed=1), *TEXTS[:300], "", "é" * 2000, ""]
@@ -78,12 +89,13 @@ def test_normalize_is_the_normalizer() -> None:
     tables = potion_tables()
 
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
-        codes, starts = codes_of(g, symbols_of(g, utf8), offsets, tables.codes)
-        return [codes.slice(0, -PADDED), starts]
+        words, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
+        return [words.codes.slice(0, -PADDED), starts]
 
-    texts = [*TEXTS, *(text for text in list(code_point_texts())[::4] if "[" not in text)]
-    found = split_at(*run_on_texts(build, texts))
-    for text, codes in zip(texts, found, strict=True):
+    texts = [*TEXTS, *(text for text in list(code_point_texts())[::4] if "[" not in text), *FEW_ACCENTS]
+    # All at once, and such that most batches have few characters of several bytes.
+    found = split_at(*run_on_texts(build, texts)) + split_at(*run_on_texts(build, FEW_ACCENTS))
+    for text, codes in zip([*texts, *FEW_ACCENTS], found, strict=True):
         assert [c for c in codes if c >= 0] == [c for c in coded(normalized(text)) if c >= 0], repr(text)
 
 
@@ -91,18 +103,20 @@ def words_of(text: str) -> list[str]:
     return [word for word, _ in potion_tokenizer().pre_tokenizer.pre_tokenize_str(normalized(text))]
 
 
-def test_words_are_the_pre_tokenizer() -> None:
+@pytest.mark.parametrize("texts", [TEXTS, FEW_ACCENTS], ids=["many characters of several bytes", "few"])
+def test_words_are_the_pre_tokenizer(texts: list[str]) -> None:
     tables = potion_tables()
 
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
-        codes, starts = codes_of(g, symbols_of(g, utf8), offsets, tables.codes)
-        words = split_words(g, codes, starts, tables.alphabet)
-        return [codes, words.starts, words.gaps, words.first_words]
+        begins, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
+        words = split_words(g, begins, tables.alphabet)
+        starts = counted_at(g, words.begins, starts)
+        return [words.codes, words.starts.slice(0, -1), words.gaps.slice(0, -1), starts]
 
-    codes, starts, gaps, first_words = run_on_texts(build, TEXTS)
+    codes, starts, gaps, first_words = run_on_texts(build, texts)
     found = [codes[at : at + gap].tolist() for at, gap in zip(starts, gaps, strict=True)]
     ends = [*first_words.tolist()[1:], len(found)]
-    for text, begin, end in zip(TEXTS, first_words, ends, strict=True):
+    for text, begin, end in zip(texts, first_words, ends, strict=True):
         words = [[c for c in word if c >= 0] for word in found[begin:end]]
         assert words == [coded(word) for word in words_of(text)], repr(text)
 
@@ -116,38 +130,48 @@ def test_whole_words_are_the_vocabulary() -> None:
     tables = potion_tables()
 
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
-        codes, starts = codes_of(g, symbols_of(g, utf8), offsets, tables.codes)
-        words = split_words(g, codes, starts, tables.alphabet)
-        return list(WholeWords(g, tables.words, tables.alphabet).find(g, words))
+        begins, _ = codes_of(g, decode(g, utf8), offsets, tables.normalization)
+        words = split_words(g, begins, tables.alphabet)
+        return list(WholeWords(g, tables.words).find(g, words))
 
-    ids, found = run_on_texts(build, WORDS)
+    ids, missed = run_on_texts(build, WORDS)
+    assert missed[-1] == len(WORDS) == len(ids) - 1
+    found = np.ones(len(ids), np.bool_)
+    found[missed] = False
     vocab, reach = potion_vocab(), tables.words.keys.reach
-    for word, token_id, is_found in zip(WORDS, ids, found, strict=True):
+    for word, token_id, is_found in zip(WORDS, ids[:-1], found[:-1], strict=True):
         assert is_found == (word in vocab and len(word) < reach), word
         assert not is_found or token_id == vocab[word], word
 
 
+def test_whole_words_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as hashes of 32 bits would not be different of."""
+    monkeypatch.setattr(vocabulary, "MANY_WORDS", 10)
+    tokenizer = potion_tokenizer()
+    assert tables_of(tokenizer).words.factors.dtype == np.int64
+    assert_exact(tokenizer, TEXTS[:500])
+
+
 @pytest.mark.parametrize(
     "words",
-    [WORDS, [word for word in WORDS if len(word) < SHORT_WORD], WORDS[: FEW_WORDS // 2]],
-    ids=["long and short", "many, by rounds", "few, at once"],
+    [WORDS, WORDS[: FEW_WORDS // 2], [*WORDS[: FEW_WORDS // 2], "antidisestablishmentarianismus" * 3]],
+    ids=["many, by rounds", "few, at once", "few, one of them long"],
 )
 def test_pieces_are_the_model(words: list[str]) -> None:
-    """Every word as if it had been missed."""
+    """Every word as if it had been missed, each a text."""
     tables = potion_tables()
 
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
-        codes, starts = codes_of(g, symbols_of(g, utf8), offsets, tables.codes)
-        places = split_words(g, codes, starts, tables.alphabet)
-        pieces = Pieces(g, tables.trie, tables.alphabet)
+        begins, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
+        places = split_words(g, begins, tables.alphabet)
+        pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
         missed = g.op("Range", np.array(0), places.starts.size().squeeze(0), np.array(1))
-        return list(match_pieces(g, pieces, places, missed, tables.unk_id, tables.longest_word))
+        return match_missed(g, pieces, places, places.starts * 0, missed, starts, tables.longest_word)
 
-    ids, of_word, counts = run_on_texts(build, words)
     expected = [[token.id for token in potion_tokenizer().model.tokenize(word)] for word in words]
-    assert counts.tolist() == [len(word) for word in expected]
-    assert of_word.tolist() == [i for i, word in enumerate(expected) for _ in word]
-    assert ids.tolist() == [token_id for word in expected for token_id in word]
+    ids, starts, unknown = run_on_texts(build, words)
+    assert split_at(ids, starts) == expected
+    assert unknown == ([tables.unk_id] in expected)
 
 
 LISTS = st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=6)
@@ -171,12 +195,27 @@ def flattened(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([i for text in texts for i in text], np.int32), np.array(starts, np.int64)
 
 
-def test_merge_puts_pieces_in_place() -> None:
-    words, missed = np.array([10, 11, 12, 13], np.int32), np.array([1, 3])
-    pieces, of_word, counts = np.array([1, 2, 3], np.int32), np.array([0, 0, 1]), np.array([2, 1], np.int32)
-    ids, before = run_on_arrays(lambda g, *x: merge(g, *x), words, missed, pieces, of_word, counts)
-    assert ids.tolist() == [10, 1, 2, 12, 3]
-    assert before.tolist() == [0, 1, 3, 4, 5]
+@pytest.mark.parametrize("merge", [merge_at_codes, merge_at_words])
+def test_merge_puts_pieces_in_place(merge: Callable[..., tuple[Value, Value]]) -> None:
+    """Words of 1, 3, 2 and 1 codes and the end; the second and the fourth were missed, and the first of these has two
+    pieces. Texts begin with the first, the third and the last word."""
+    begins = np.array([1, 1, 0, 0, 1, 0, 1, 1, 1], np.bool_)
+    starts, gaps, missed = np.array([0, 1, 4, 6, 7]), np.array([1, 3, 2, 1, 1]), np.array([1, 3, 4])
+    found, values = np.array([10, 11, 12, 13, 14]), np.array([20, 0, 21, 22, 0])
+
+    def build(g: Graph, begins: Value, starts: Value, gaps: Value, *rest: Value) -> list[Value]:
+        missed, found, values, text_starts = rest
+        words = WordPlaces(begins.cast(np.int32), begins.cast(np.int32), begins, starts, gaps)
+        mine, sizes = (g.op("GatherElements", of, missed) for of in (starts, gaps))
+        of_words = (missed, sizes) if merge is merge_at_words else ()
+        return list(merge(g, words, found, *of_words, places_of(g, mine, sizes), values, text_starts))
+
+    small = [of.astype(np.int32) for of in (starts, gaps)]
+    ids, offsets = run_on_arrays(
+        build, begins, *small, missed, found.astype(np.int32), values.astype(np.int32), np.array([0, 4, 7])
+    )
+    assert ids.tolist() == [10, 20, 21, 12, 22]
+    assert offsets.tolist() == [0, 3, 5]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +250,16 @@ def test_added_tokens_end_with_the_text() -> None:
     assert found.tolist() == [1, 2, 50, -9]
 
 
+@pytest.mark.parametrize(
+    ("symbols", "expected"), [([1, 2, 3], True), ([1, 3, 9], False), ([2, 9, 9], True), ([0, 0, 0], False)]
+)
+def test_first_symbols_tell_whether_an_added_token_may_begin(symbols: list[int], expected: bool) -> None:
+    table = added_table({(1, 2, 3, 4): 50, (1, 2, 4): 60, (2,): 70}, 10)
+    assert table is not None
+    (found,) = run_on_arrays(lambda g, x: [may_begin(g, x.reshape(-1, 1), table)], np.array(symbols, np.int32))
+    assert found == expected
+
+
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=9))
 def test_groups(counts: list[int]) -> None:
     group, place = run_on_arrays(lambda g, x: groups(g, x), np.array(counts))
@@ -225,27 +274,46 @@ def test_runs() -> None:
     assert starts.tolist() == [0, 1, 1, 1]
 
 
-def test_reachable() -> None:
-    marks = np.array([0, 1, 0, 0, 0, 0, 0], np.int32)
-    (found,) = run_on_arrays(lambda g, *x: [reachable(g, *x)], marks, np.array([1, 3, 3, 4, 6, 6, 6]))
-    assert found[:-1].tolist() == [0, 1, 0, 1, 1, 0]
+@pytest.mark.parametrize("rounds", [None, 2])
+def test_reachable(rounds: int | None) -> None:
+    marks, jump = np.array([0, 1, 0, 0, 0, 0, 0], np.int32), np.array([1, 3, 3, 4, 6, 6, 6], np.int32)
+    (found,) = run_on_arrays(lambda g, marks, jump: [reachable(g, marks, jump, rounds)], marks, jump)
+    assert found.tolist() == [0, 1, 0, 1, 1, 0, 1]
 
 
+@pytest.mark.parametrize("size", [1, BLOCK, MANY + 1, MANY + BLOCK])
+def test_counted_at(size: int) -> None:
+    rng = np.random.default_rng(size)
+    flags, at = rng.random(size) < 0.5, np.sort(rng.integers(0, size, 50))
+    (found,) = run_on_arrays(lambda g, *x: [counted_at(g, *x)], flags, at)
+    assert found.tolist() == [int(flags[:place].sum()) for place in at]
+
+
+@pytest.mark.parametrize("bits", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 5, 3000])
-def test_a_hash_table_finds_its_keys_alone(count: int) -> None:
+def test_a_hash_table_finds_its_keys_alone(count: int, bits: bool) -> None:
     rng = np.random.default_rng(count)
-    keys = np.unique(rng.integers(0, 2**62, 2 * count)).reshape(-1)[: count * 2]
+    dtype, most = (np.int32, 2**31 - 1) if bits else (np.int64, 2**62)
+    keys = np.unique(rng.integers(1, most, 3 * count)).reshape(-1)
     rng.shuffle(keys)
     inside, outside = keys[:count], keys[count:]
-    table, slots = build(inside[None])
 
-    def find(g: Graph, x: Value) -> list[Value]:
-        slot, found = HashTable(g, table, "t").find(g, [x], x)
-        return [slot, found]
+    def mixed(keys: Any) -> Any:
+        return (keys * 0x9E3779B1).astype(np.int32) if bits else keys
 
-    slot, found = run_on_arrays(find, np.concatenate([inside, outside, [0]]))
+    found = build(inside[None], mixed(inside), Bits.for_keys(count)) if bits else build_by_remainders(inside, inside)
+    assert found is not None
+    table, slots = found
+
+    def find(g: Graph, hashed: Value) -> list[Value]:
+        of_graph = HashTable(g, table, "t", dtype, dtype)
+        slots = of_graph.slots(g, hashed)
+        return [slots, of_graph.keys_at(g, slots).reshape(-1)]
+
+    asked = np.concatenate([inside, outside, [0]])
+    slot, stored = run_on_arrays(find, mixed(asked).astype(dtype))
     assert slot[:count].tolist() == slots.tolist()
-    assert found.tolist() == [True] * count + [False] * (len(outside) + 1)
+    assert (stored == asked).tolist() == [True] * count + [False] * (len(outside) + 1)
 
 
 def test_kinds_of_characters() -> None:

@@ -15,8 +15,8 @@ from m2v_export.graph import Graph, Value
 from m2v_export.text import read_tables, tokenize
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
-from m2v_export.text.pieces import Pieces, match_pieces
-from m2v_export.text.utf8 import PADDED, symbols_of
+from m2v_export.text.pieces import Pieces, match_missed
+from m2v_export.text.utf8 import PADDED
 from m2v_export.text.words import WholeWords, split_words
 from m2v_onnx.text import pack
 
@@ -32,18 +32,17 @@ def main() -> None:
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
     shown: dict[str, Value] = {}
-    symbols, starts = cut(g, symbols_of(g, utf8), offsets, MAX_LENGTH * MEDIAN_TOKEN_LENGTH)
+    symbols, starts = cut(g, utf8, offsets, MAX_LENGTH * MEDIAN_TOKEN_LENGTH)
     shown["bytes"] = symbols.slice(0, -PADDED)
-    codes, starts = codes_of(g, symbols, starts, tables.codes)
-    shown["codes"] = codes.slice(0, -PADDED)
-    words = split_words(g, codes, starts, tables.alphabet)
-    shown |= {"words begin at": words.starts, "words before each text": words.first_words}
-    ids, found = WholeWords(g, tables.words, tables.alphabet).find(g, words)
-    shown |= {"found whole": found, "their ids": ids}
-    missed = g.op("NonZero", (~found).cast(np.int32)).reshape(-1)
-    pieces = Pieces(g, tables.trie, tables.alphabet)
-    piece_ids, _, counts = match_pieces(g, pieces, words, missed, tables.unk_id, tables.longest_word)
-    shown |= {"missed words": missed, "their pieces": piece_ids, "pieces each": counts}
+    begins, starts = codes_of(g, symbols, starts, tables.normalization)
+    shown["codes"] = begins.codes.slice(0, -PADDED)
+    words = split_words(g, begins, tables.alphabet)
+    ids, missed = WholeWords(g, tables.words).find(g, words)
+    pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
+    merged, token_starts, _ = match_missed(g, pieces, words, ids, missed, starts, tables.longest_word)
+    # Without the last word, which is the end.
+    shown |= {"words begin at": words.starts.slice(0, -1), "their ids": ids.slice(0, -1)}
+    shown |= {"missed words": missed.slice(0, -1), "with their pieces": merged, "texts begin at": token_starts}
     kept, token_offsets = tokenize(
         g,
         utf8,

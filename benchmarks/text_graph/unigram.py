@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.arrays import counted, keep, look_up, numbered, ones, positions, reachable, zeros
-from m2v_export.text.hashing import HashTable, build
+from m2v_export.text.hashing import HashTable, build_by_remainders
 
 END = 0xD800
 """Follows each word: a lone surrogate, which no text has."""
@@ -31,8 +31,9 @@ class Table:
     """
 
     def __init__(self, g: Graph, entries: Mapping[int, Sequence[int]], name: str) -> None:
-        table, slots = build(np.array([[*entries]], np.int64), (GOLDEN,))
-        self.hash = HashTable(g, table, name)
+        keys = np.array([*entries], np.int64)
+        table, slots = build_by_remainders(keys, keys * GOLDEN)
+        self.hash = HashTable(g, table, name, np.int64)
         self.values = []
         for column in np.array([*entries.values()], np.int64).T:
             stored = np.zeros(table.slots, np.int64)
@@ -41,7 +42,8 @@ class Table:
 
     def find(self, g: Graph, key: Value) -> tuple[Value, Value]:
         """:param key: int64 [P]. :return: int64 [P], bool [P]: the slot, and whether the key is there."""
-        return self.hash.find(g, [key], key * GOLDEN)
+        slots = self.hash.slots(g, key * GOLDEN)
+        return slots, look_up(g, self.hash.keys, slots).equals(key)
 
 
 DEAD, UNKNOWN = 0, 1

@@ -56,6 +56,9 @@ class Value:
     def __sub__(self, other: "Value | Array | Scalar") -> "Value":
         return self.graph.op("Sub", self, other)
 
+    def __rsub__(self, other: "Array | Scalar") -> "Value":
+        return self.graph.op("Sub", self.graph.constant(np.asarray(other, self.dtype)), self)
+
     def __mul__(self, other: "Value | Array | Scalar") -> "Value":
         return self.graph.op("Mul", self, other)
 
@@ -161,6 +164,7 @@ class Graph:
         self._counters: dict[str, int] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._initializers: dict[str, onnx.TensorProto] = {}
+        self._renamed: dict[str, str] = {}
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -171,6 +175,15 @@ class Graph:
         finally:
             self._scopes.pop()
 
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """As ``scope``, but not inside of other scopes: names begin with ``name/``, whatever body they are in."""
+        outer, self._scopes = self._scopes, [name]
+        try:
+            yield
+        finally:
+            self._scopes = outer
+
     def input(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int | str]) -> Value:
         value = Value(self, name, _sized(dtype, shape))
         self._levels[-1].inputs.append(value)
@@ -178,10 +191,12 @@ class Graph:
 
     def output(self, value: Value, name: str, shape: Sequence[int | str] | None = None) -> None:
         """Name a value as the graph's output; ``shape`` says what inference could not."""
-        renamed = self._emit("Identity", [value], [name])[0]
-        if shape is not None:
-            renamed = Value(self, name, _sized(value.dtype, shape))
-        self._levels[-1].outputs.append(renamed)
+        type_ = value.type if shape is None else _sized(value.dtype, shape)
+        if self._made_here(value) and value.name not in self._renamed:
+            self._renamed[value.name] = name
+        else:
+            self._emit("Identity", [value], [name])
+        self._levels[-1].outputs.append(Value(self, name, type_))
 
     def constant(self, array: npt.ArrayLike, name: str = "const") -> Value:
         """An initializer; equal arrays are stored once."""
@@ -262,6 +277,7 @@ class Graph:
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
         """The finished model, checked."""
         graph = self._levels[0].proto("m2v_onnx", list(self._initializers.values()))
+        _rename(graph, self._renamed)
         model = helper.make_model(graph, producer_name=PRODUCER, opset_imports=_OPSETS, ir_version=IR_VERSION)
         helper.set_model_props(model, dict(sorted(metadata.items())))
         return model
@@ -314,14 +330,16 @@ class Graph:
                 self._body_output(value)
         return level.proto(name), values
 
+    def _made_here(self, value: Value) -> bool:
+        """Whether an operation of the level that is being written makes it."""
+        return any(value.name in node.output for node in self._levels[-1].nodes)
+
     def _body_output(self, value: Value) -> None:
         """A body's result must be made in it, and be one result only: else it is a copy."""
-        level = self._levels[-1]
-        made_here = any(value.name in node.output for node in level.nodes)
-        if made_here and all(value.name != output.name for output in level.outputs):
-            level.outputs.append(value)
-        else:
-            self.output(value, self._new_name("out"))
+        outputs = self._levels[-1].outputs
+        if not self._made_here(value) or any(value.name == output.name for output in outputs):
+            value = self.op("Identity", value)
+        outputs.append(value)
 
     def _with_bodies(
         self, op_type: str, inputs: Sequence[Value | None], types: Sequence[onnx.TypeProto], **bodies: onnx.GraphProto
@@ -331,6 +349,16 @@ class Graph:
         arguments = ["" if value is None else value.name for value in inputs]
         self._levels[-1].nodes.append(helper.make_node(op_type, arguments, names, name=base, **bodies))
         return [Value(self, name, type_) for name, type_ in zip(names, types, strict=True)]
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Rename values, in the bodies of operations too."""
+    for node in graph.node:
+        for its in (node.input, node.output):
+            its[:] = [names.get(name, name) for name in its]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, names)
 
 
 def _is_small(tensor: onnx.TensorProto) -> bool:

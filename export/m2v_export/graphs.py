@@ -7,7 +7,7 @@ import onnx
 
 from m2v_export.embedding import Embedding
 from m2v_export.graph import Graph, Value
-from m2v_export.pooling import END, SHORT_TOKENS, Pooling, bag_sums, lengths_of, line_sums, look_up
+from m2v_export.pooling import SHORT_TOKENS, Pooling, bag_mean, line_sums, look_up
 from m2v_export.text import TextTables, tokenize
 from m2v_onnx.format import EMBEDDING, MEAN
 
@@ -48,47 +48,34 @@ def text_graph(
         median_token_length=median_token_length,
         unk_token_id=embedding.unk_token_id,
     )
-    _pool(g, embedding, ids, token_offsets)
+    _pool(g, embedding, ids, token_offsets, most_tokens=max_length)
     g.output(ids, "input_ids", ["tokens"])
     g.output(token_offsets, "token_offsets", ["N"])
     return g.model(metadata)
 
 
-def _pool(g: Graph, embedding: Embedding, ids: Value, offsets: Value, unk_token_id: int | None = None) -> None:
+def _pool(
+    g: Graph,
+    embedding: Embedding,
+    ids: Value,
+    offsets: Value,
+    unk_token_id: int | None = None,
+    most_tokens: int | None = None,
+) -> None:
     """From tokens to the outputs: int64 [T], int64 [N] to float32 [N, dim].
 
     :param unk_token_id: a token among them that does not count; None for none.
+    :param most_tokens: what no text has more of; None for no limit.
     """
     with g.scope("pool"):
-        pooling = Pooling(g, embedding)
-        counts = lengths_of(g, offsets, ids.size())
-        if unk_token_id is not None:
-            counts = counts - _unknown(g, ids, offsets, unk_token_id)
-        mean = pooling.mean(bag_sums(pooling, ids, offsets), counts.cast(np.float32).unsqueeze(1))
+        pooling = Pooling(g, embedding, most_tokens)
+        mean = bag_mean(pooling, ids, offsets, unk_token_id)
         vectors = pooling.normalize(mean) if embedding.normalize else mean
     shape: list[int | str] = ["N", embedding.dim]
     g.output(vectors, EMBEDDING, shape)
     if embedding.normalize:
         g.output(mean, MEAN, shape)
     _head(pooling, vectors)
-
-
-def _unknown(g: Graph, ids: Value, offsets: Value, unk_token_id: int) -> Value:
-    """How often each text has a token; most batches do not have it at all.
-
-    :param ids: int64 [T]. :param offsets: int64 [N]. :return: int64 [N].
-    """
-    # One more, for texts that begin where the ids end.
-    is_it = ids.equals(unk_token_id).cast(np.int32)
-    padded = g.concat([is_it, np.array([0], np.int32)])
-
-    def count(g: Graph) -> list[Value]:
-        before = g.op("CumSum", padded, np.array(0), exclusive=1).of_rank(1)
-        until = look_up(g, before, offsets)
-        return [lengths_of(g, until.cast(np.int64), before.slice(-1, END).cast(np.int64))]
-
-    found = g.op("ReduceMax", padded, keepdims=0) > 0
-    return g.if_(found, count, lambda g: [offsets * 0])[0]
 
 
 def _head(pooling: Pooling, vectors: Value) -> None:

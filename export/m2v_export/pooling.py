@@ -13,7 +13,7 @@ A batch too big for one grid goes in blocks of texts of similar length, and a ve
 the tokens, never the longest text times the number of texts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -27,6 +27,9 @@ GRID_BYTES = 4 << 20
 CACHED_BYTES = 512 << 10
 """Rows gathered at once, in bytes of float32: from 1 MB on they leave the core's cache before they are summed, which
 takes 1.5 times as long."""
+
+AT_ONCE_BYTES = 768 << 10
+"""Rows that are gathered at once all the same where that is all: another loop would take longer than it saves."""
 
 FEW_TOKENS = 16
 """Longest text for the matrix product of a model's own rows: onnxruntime adds up more than so many in the fast way."""
@@ -48,9 +51,11 @@ HIGH = 16
 class Pooling:
     """An embedding's constants in one graph, and the steps of the mean over them."""
 
-    def __init__(self, g: Graph, embedding: Embedding) -> None:
+    def __init__(self, g: Graph, embedding: Embedding, most_tokens: int | None = None) -> None:
+        """:param most_tokens: what no text has more of; None for no limit."""
         self.g = g
         self.embedding = embedding
+        self.most_tokens = most_tokens
         self.stored = {name: g.initializer(tensor) for name, tensor in embedding.initializers().items()}
         self.table = self.stored["table"]
         self.mapping, self.weights = self.stored.get("mapping"), self.stored.get("weights")
@@ -58,7 +63,7 @@ class Pooling:
         self.scales = embedding.scales
         # Products of pieces are exact enough in float32, and onnxruntime-web's WebGPU bundle has no float64.
         self.sum_dtype = np.dtype(np.float32) if self.by_products else embedding.sum_dtype
-        self.cached_tokens = CACHED_BYTES // (4 * embedding.dim)
+        self.cached_tokens, self.at_once_tokens = (of // (4 * embedding.dim) for of in (CACHED_BYTES, AT_ONCE_BYTES))
         if embedding.packed and embedding.scales is not None:
             low = np.arange(embedding.dim) < embedding.table.shape[1]
             self.scales = np.where(low, embedding.scales, embedding.scales / HIGH).astype(np.float32)
@@ -152,7 +157,7 @@ class Pooling:
         return self.g.op("ReduceSum", kept, np.array([1]))
 
     def mean(self, sums: Value, counts: Value) -> Value:
-        """:param sums: float32 [N, dim]. :param counts: float32 [N, 1].
+        """:param sums: float32 [N, dim]. :param counts: float32 [N, 1], or [1] for one text.
         :return: float32 [N, dim]: zeros, not NaN, for a text without tokens.
         """
         mean = sums / self.g.op("Max", counts, np.array(1, np.float32))
@@ -179,27 +184,54 @@ def look_up(g: Graph, values: Value, indices: Value) -> Value:
     return g.op("GatherElements", values, indices.reshape(-1)).reshape_like(indices)
 
 
-def bag_sums(pooling: Pooling, ids: Value, offsets: Value) -> Value:
-    """Sum each text's rows.
+def bag_mean(pooling: Pooling, ids: Value, offsets: Value, unk_token_id: int | None) -> Value:
+    """The mean of each text's rows.
 
     :param ids: int64 [T].
     :param offsets: int64 [N], where each text starts; the first is 0.
+    :param unk_token_id: a token that does not count, whose row is zeros; None for none.
     :return: float32 [N, dim].
     """
     g = pooling.g
     padded_ids = g.concat([ids, np.array([pooling.padding_id])])
 
     def several(g: Graph) -> list[Value]:
-        return [_texts_sums(pooling, padded_ids, offsets)]
+        lengths = lengths_of(g, offsets, ids.size())
+        counts = lengths if unk_token_id is None else lengths - _unknown(g, ids, offsets, unk_token_id)
+        sums = _texts_sums(pooling, padded_ids, offsets, lengths)
+        return [pooling.mean(sums, counts.cast(np.float32).unsqueeze(1))]
 
     def one(g: Graph) -> list[Value]:
         """A query: half the kernels, and there a kernel's start is all that takes time."""
         if pooling.by_products:
-            return [pooling.product(padded_ids.unsqueeze(0))]
-        return [pooling.in_order(padded_ids.unsqueeze(1)).cast(np.float32)]
+            sums = pooling.product(padded_ids.unsqueeze(0))
+        else:
+            sums = pooling.in_order(padded_ids.unsqueeze(1)).cast(np.float32)
+        count = ids.size()
+        if unk_token_id is not None:
+            count = count - g.op("ReduceSum", ids.equals(unk_token_id).cast(np.int64))
+        return [pooling.mean(sums, count.cast(np.float32))]
 
     is_short = padded_ids.size() <= (SHORT_TOKENS if pooling.by_products else PIECE_TOKENS)
     return g.if_(offsets.size().equals(np.array([1])) & is_short, one, several)[0]
+
+
+def _unknown(g: Graph, ids: Value, offsets: Value, unk_token_id: int) -> Value:
+    """How often each text has a token; most batches do not have it at all.
+
+    :param ids: int64 [T]. :param offsets: int64 [N]. :return: int64 [N].
+    """
+    # One more, for texts that begin where the ids end.
+    is_it = ids.equals(unk_token_id).cast(np.int32)
+    padded = g.concat([is_it, np.array([0], np.int32)])
+
+    def count(g: Graph) -> list[Value]:
+        before = g.op("CumSum", padded, np.array(0), exclusive=1).of_rank(1)
+        until = look_up(g, before, offsets)
+        return [lengths_of(g, until.cast(np.int64), before.slice(-1, END).cast(np.int64))]
+
+    found = g.op("ReduceMax", padded, keepdims=0) > 0
+    return g.if_(found, count, lambda g: [offsets * 0])[0]
 
 
 def lengths_of(g: Graph, offsets: Value, end: Value) -> Value:
@@ -210,13 +242,12 @@ def lengths_of(g: Graph, offsets: Value, end: Value) -> Value:
     return ends.of_rank(1) - offsets
 
 
-def _texts_sums(pooling: Pooling, padded_ids: Value, offsets: Value) -> Value:
+def _texts_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Value) -> Value:
     """As ``bag_sums``, for any number of texts of any length.
 
     :param padded_ids: int64 [T + 1], the last one padding.
     """
     g = pooling.g
-    lengths = lengths_of(g, offsets, padded_ids.size() - 1)
     longest = g.op("ReduceMax", g.concat([lengths, np.array([1])]))
     grid_tokens = GRID_BYTES // (4 * pooling.embedding.dim)
 
@@ -245,7 +276,9 @@ def line_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value
     if pooling.by_products:
         return g.if_(longest <= SHORT_TOKENS, product, way(_sums_of_products))[0]
 
-    def others(g: Graph) -> list[Value]:
+    def others(g: Graph) -> Sequence[Value]:
+        if pooling.most_tokens is not None and pooling.most_tokens <= PIECE_TOKENS:
+            return in_order(g)
         return g.if_(longest <= PIECE_TOKENS, in_order, way(_sums_of_pieces))
 
     if pooling.embedding.dim < PRODUCT_DIM:
@@ -262,8 +295,6 @@ def _grid_sums(
     """
     g = pooling.g
     texts = starts.size()
-    lines = g.op("Max", pooling.cached_tokens // longest, np.array([1]))
-    blocks = (texts + lines - 1) // lines
 
     def sums_of(grid: Value) -> Value:
         """:param grid: int64 [N, L], or [L, N] in order."""
@@ -274,6 +305,8 @@ def _grid_sums(
         return [sums_of(g.op("Transpose", grid) if in_order else grid)]
 
     def by_blocks(g: Graph) -> list[Value]:
+        lines = g.op("Max", pooling.cached_tokens // longest, np.array([1]))
+        blocks = (texts + lines - 1) // lines
         # The last block is filled up with empty texts.
         missing = g.concat([np.array([0]), blocks * lines - texts])
         filled_starts, filled_lengths = (g.op("Pad", of, missing).of_rank(1) for of in (starts, lengths))
@@ -288,7 +321,10 @@ def _grid_sums(
         return [g.op("Slice", stacked.reshape(-1, pooling.embedding.dim), np.array([0]), texts)]
 
     # No texts are no blocks: onnxruntime 1.30 has no product of them.
-    return g.if_(blocks.equals(np.array([1])), at_once, by_blocks)[0]
+    tokens = texts * longest
+    return g.if_(
+        g.op("Clip", tokens, np.array(1), np.array(pooling.at_once_tokens)).equals(tokens), at_once, by_blocks
+    )[0]
 
 
 def _sums_of_products(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
@@ -354,8 +390,8 @@ def grid_of(g: Graph, padded_ids: Value, starts: Value, lengths: Value, longest:
     :return: int64 [N, longest].
     """
     column = g.op("Range", np.array(0), longest.squeeze(0), np.array(1))
-    padding = padded_ids.size() - 1
-    slots = g.op("Where", column < lengths.unsqueeze(1), starts.unsqueeze(1) + column, padding)
+    last = np.array(-1)
+    slots = g.op("Where", column < lengths.unsqueeze(1), starts.unsqueeze(1) + column, last)
     return look_up(g, padded_ids, slots)
 
 

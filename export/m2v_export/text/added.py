@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, keep, look_up, ones, positions, reachable, zeros
+from m2v_export.text.arrays import END, any_of, counted, keep, look_up, ones, positions, reachable, zeros
 
 NO_STATE, BEGINNING = 0, 1
 """States of the walk: no token goes on here; nothing was read yet."""
@@ -19,7 +19,7 @@ NO_STATE, BEGINNING = 0, 1
 
 @dataclass(frozen=True, eq=False)
 class AddedTable:
-    """:ivar columns: int32 [symbols], the column of each symbol (byte or number of a character); 0 if in no token.
+    """:ivar columns: int32 [symbols], the column of each symbol (byte or code); 0 if in no token.
     :ivar following: int32 [states, columns], the next state. From NO_STATE nothing follows.
     :ivar codes: int32 [states], the code of the token that ends in a state; 0 where none does.
     :ivar longest: symbols of the longest token.
@@ -56,7 +56,7 @@ def added_table(tokens: Mapping[tuple[int, ...], int], symbols: int) -> AddedTab
 def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: AddedTable, dropped: int) -> Value:
     """Put the codes of added tokens in place of what they are made of.
 
-    :param symbols: int32 [T], bytes, or numbers of characters. :param codes: int32 [T].
+    :param symbols: int32 [T], bytes, or places in a table of codes. :param codes: int32 [T].
     :param starts: int64 [N], where each text begins: tokens do not reach over it.
     :return: int32 [T]: the token's code at its first place, ``dropped`` at the others.
     """
@@ -82,6 +82,28 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
     return g.if_((candidates.size() > 0).squeeze(0), search, lambda g: [codes])[0]
 
 
+def may_begin(g: Graph, symbols: Value, table: AddedTable) -> Value:
+    """Whether a token may begin anywhere, by its first symbols.
+
+    :param symbols: int32 [K, P], those from some places on.
+    :return: bool [].
+    """
+    ended = np.where((table.codes > 0)[:, None], np.arange(len(table.codes), dtype=np.int32)[:, None], table.following)
+    following = g.constant(ended.reshape(-1), "added_ended")
+    columns = g.constant(table.columns, "added_columns")
+    state = None
+    for i in range(min(LOOKED_AT, table.longest)):
+        column = look_up(g, columns, g.op("Gather", symbols, np.array(i)))
+        before = BEGINNING * ended.shape[1] if state is None else state * ended.shape[1]
+        state = look_up(g, following, column + before)
+    assert state is not None
+    return any_of(g, state > 0)
+
+
+LOOKED_AT = 3
+"""Symbols that tell most brackets from added tokens."""
+
+
 def _tokens_at(g: Graph, columns: Value, places: Value, starts: Value, table: AddedTable) -> tuple[Value, Value, Value]:
     """The longest token at every place where there is one.
 
@@ -93,16 +115,21 @@ def _tokens_at(g: Graph, columns: Value, places: Value, starts: Value, table: Ad
     inner = g.op("ScatterElements", ones(g, columns.size()), starts, zeros(g, starts.size()), reduction="min")
     following = g.constant(table.following.reshape(-1), "added_states")
     codes = g.constant(table.codes, "added_codes")
-    state = ones(g, places.size()) * BEGINNING
-    found, lengths = zeros(g, places.size()), places * 0
-    for depth in range(table.longest):
+
+    def one_more(
+        g: Graph, depth: Value, state: Value, found: Value, lengths: Value
+    ) -> tuple[None, list[Value], list[Value]]:
         here = places + depth
         state = look_up(g, following, state * table.following.shape[1] + look_up(g, columns, here))
-        if depth:
-            state = state * look_up(g, inner, here)
+        # A token may begin where a text begins, and not go on there.
+        state = state * g.op("Max", look_up(g, inner, here), depth.equals(0).cast(np.int32))
         code = look_up(g, codes, state)
-        found = g.op("Where", code > 0, code, found)
-        lengths = g.op("Where", code > 0, np.array([depth + 1]), lengths)
+        lengths = g.op("Where", code > 0, depth + 1, lengths)
+        return None, [state, g.op("Where", code > 0, code, found), lengths], []
+
+    none = zeros(g, places.size())
+    trips = g.constant(np.array(table.longest))
+    _, found, lengths = g.loop([none + BEGINNING, none, places * 0], one_more, trips=trips)
     is_token = lengths > 0
     return (
         keep(g, places, is_token),

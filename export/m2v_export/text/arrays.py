@@ -9,14 +9,17 @@ __all__ = [
     "END",
     "any_of",
     "counted",
+    "counted_at",
     "groups",
     "if_longer",
     "keep",
+    "later",
     "lengths_of",
     "longest_of",
     "look_up",
     "numbered",
     "ones",
+    "places_where",
     "positions",
     "reachable",
     "runs",
@@ -49,6 +52,15 @@ def numbered(g: Graph, size: Value) -> Value:
     return g.op("Range", np.array(0), size.squeeze(0), np.array(1))
 
 
+def places_where(g: Graph, flags: Value) -> Value:
+    """As ``positions``, in less time where many are true.
+
+    :param flags: bool [P]. :return: int32 [Q].
+    """
+    size = g.op("Size", flags).cast(np.int32)
+    return keep(g, g.op("Range", np.array(0, np.int32), size, np.array(1, np.int32)), flags)
+
+
 def counted(g: Graph, counts: Value) -> Value:
     """The sum of what is before each place.
 
@@ -57,10 +69,45 @@ def counted(g: Graph, counts: Value) -> Value:
     return g.op("CumSum", counts, np.array(0), exclusive=1).of_rank(1)
 
 
+def counted_at(g: Graph, flags: Value, at: Value) -> Value:
+    """How many are true before some places.
+
+    :param flags: bool [P]. :param at: int64 [N]. :return: int64 [N].
+    """
+    counts = flags.cast(np.int32)
+
+    def by_blocks(g: Graph) -> list[Value]:
+        """Sum up blocks, and of a place's own block what is before it: CumSum takes five times as long."""
+        missing = (0 - counts.size()) % BLOCK
+        filled = g.op("Pad", counts, g.concat([np.array([0]), missing])).of_rank(1)
+        before = counted(g, g.op("ReduceSum", filled.reshape(-1, BLOCK), np.array([1]), keepdims=0))
+        block = at // BLOCK
+        column = np.arange(BLOCK)
+        own = look_up(g, filled, ((block * BLOCK).unsqueeze(1) + column).reshape(-1)).reshape(-1, BLOCK)
+        earlier = (g.constant(column) < (at % BLOCK).unsqueeze(1)).cast(np.int32)
+        return [look_up(g, before, block) + g.op("ReduceSum", own * earlier, np.array([1]), keepdims=0)]
+
+    def by_all(g: Graph) -> list[Value]:
+        return [look_up(g, counted(g, counts), at)]
+
+    return g.if_(counts.size() > MANY, by_blocks, by_all)[0].cast(np.int64)
+
+
+BLOCK = 32
+"""Places of a block."""
+
+MANY = 1 << 14
+"""Up to so many places it is faster to count at all of them."""
+
+
+def later(g: Graph, values: Value, by: int) -> Value:
+    """:param values: int32 [P]. :return: int32 [P], the value ``by`` places on, or back; 0 past the ends."""
+    return g.op("Pad", values, np.array([-by, by]))
+
+
 def any_of(g: Graph, flags: Value) -> Value:
     """:param flags: bool [P]. :return: bool []: whether one is true; False for none."""
-    padded = g.concat([flags.cast(np.int32), np.array([0], np.int32)])
-    return g.op("ReduceMax", padded, keepdims=0) > 0
+    return g.op("ReduceSum", flags.cast(np.int32), keepdims=0) > 0
 
 
 def longest_of(g: Graph, offsets: Value, end: Value) -> Value:
@@ -107,23 +154,25 @@ def runs(g: Graph, values: Value, starts: Value, lengths: Value) -> tuple[Value,
     return look_up(g, values, look_up(g, places, group) + place), counted(g, lengths)
 
 
-def reachable(g: Graph, marks: Value, jump: Value) -> Value:
+def reachable(g: Graph, marks: Value, jump: Value, rounds: int | None = None) -> Value:
     """Mark what can be reached from what is marked, in rounds that double the distance.
 
     :param marks: int32 [P], 0 or 1, P > 0.
-    :param jump: int64 [P], the place that each leads to, a later one; the last leads to itself and ends all chains.
+    :param jump: int32 [P], the place that each leads to: a later one, or itself, where a chain ends.
+    :param rounds: how many; None for as many as it takes.
     :return: int32 [P].
     """
-    last = jump.size() - 1
 
-    def goes_on(g: Graph, jump: Value) -> Value:
-        return (g.op("ReduceMin", jump) < last).squeeze(0)
-
-    def one_round(g: Graph, _: Value, marks: Value, jump: Value) -> tuple[Value, list[Value], list[Value]]:
+    def one_round(g: Graph, marks: Value, jump: Value) -> tuple[Value, Value]:
         # Several places may lead to one: a maximum is defined where they do.
-        marks = g.op("ScatterElements", marks, jump, marks, reduction="max")
-        jump = look_up(g, jump, jump)
-        return goes_on(g, jump), [marks, jump], []
+        return g.op("ScatterElements", marks, jump, marks, reduction="max"), look_up(g, jump, jump)
 
-    # All chains lead somewhere, or there would be nothing to look for: no need to ask before the first round.
-    return g.loop([marks, jump], one_round)[0]
+    def body(g: Graph, _: Value, marks: Value, jump: Value) -> tuple[Value, list[Value], list[Value]]:
+        marks, further = one_round(g, marks, jump)
+        return (g.op("ReduceMax", further - jump, keepdims=0) > 0), [marks, further], []
+
+    if rounds is None:
+        return g.loop([marks, jump], body)[0]
+    for _ in range(rounds):
+        marks, jump = one_round(g, marks, jump)
+    return marks

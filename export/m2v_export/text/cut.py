@@ -4,32 +4,34 @@ import numpy as np
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.arrays import END, counted, if_longer, lengths_of, look_up, positions, runs
-from m2v_export.text.repair import repair
-from m2v_export.text.utf8 import PADDED, is_continuation
+from m2v_export.text.repair import continues
+from m2v_export.text.utf8 import PADDED, decode
 
 
-def cut(g: Graph, symbols: Value, starts: Value, code_points: int) -> tuple[Value, Value]:
-    """Cut each text to its first code points; most batches have no text that is so long, and are left as they are.
+def cut(g: Graph, utf8: Value, starts: Value, code_points: int) -> tuple[Value, Value]:
+    """Cut each text to its first code points; most batches have no text that is so long, and are only decoded.
 
-    :param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
+    :param utf8: uint8 [T]. :param starts: int64 [N], the first byte of each text.
     :return: int32 [U + PADDED], int64 [N].
     """
     symbols, starts = if_longer(
         g,
         starts,
-        symbols.size() - PADDED,
+        utf8.size(),
         code_points,
-        lambda g: list(cut_each(g, symbols, starts, code_points)),
-        lambda g: [symbols, starts],
+        lambda g: list(cut_each(g, decode(g, utf8), starts, code_points)),
+        lambda g: [decode(g, utf8), starts],
     )
     return symbols, starts
 
 
 def cut_each(g: Graph, symbols: Value, starts: Value, code_points: int) -> tuple[Value, Value]:
-    """As ``cut``, by counting. A code point is counted where it begins."""
-    symbols, starts = repair(g, symbols, starts)
+    """As ``cut``, by counting. A code point is counted where it begins.
+
+    :param symbols: int32 [T + PADDED].
+    """
     end = symbols.size() - PADDED
-    begins = (~is_continuation(symbols)).cast(np.int32)
+    begins = 1 - continues(g, symbols, starts)
     # What is behind the last text begins anew with each symbol, so a place past the last one is never asked for.
     places = positions(g, begins)
     before = look_up(g, counted(g, begins), starts).cast(np.int64)

@@ -1,8 +1,9 @@
 """UTF-8 bytes to codes, one for each character of the normalized text.
 
 A batch of plain ASCII needs one look-up a byte. In others the characters of several bytes are decoded where they
-begin, and what is dropped (the bytes that follow, accents, controls) is taken out. Bytes that are no UTF-8 become
-U+FFFD first, as many as Python's ``bytes.decode("utf-8", errors="replace")`` makes.
+begin. Where these are few, what follows their first bytes stays in place (``holes``); else it is taken out, and with it
+what is dropped: accents, controls. Bytes that are no UTF-8 become U+FFFD first, as many as Python's
+``bytes.decode("utf-8", errors="replace")`` makes.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.added import BEGINNING, NO_STATE, AddedTable, mark_added
-from m2v_export.text.alphabet import CANDIDATE, DROPPED, LEAD
-from m2v_export.text.arrays import any_of, counted, keep, look_up, positions
-from m2v_export.text.repair import is_valid, replace_invalid
+from m2v_export.text.added import BEGINNING, NO_STATE, AddedTable, mark_added, may_begin
+from m2v_export.text.alphabet import CANDIDATE, DROPPED, LEAD, Alphabet, indices_of
+from m2v_export.text.arrays import any_of, counted_at, keep, look_up, positions
+from m2v_export.text.holes import RARE, Leads, closed, codes_with_holes
+from m2v_export.text.order import sort_marks
+from m2v_export.text.repair import bytes_at, followers, is_sound, replace_invalid
 from m2v_export.text.utf8 import FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, SYMBOLS
+from m2v_export.text.words import Begins, find_begins
 
 PAGE = 256
 """Code points in a page of the table."""
+
+MOST_SAID = 1 << 21
+"""What four bytes can say is less, be it UTF-8 or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,43 +33,80 @@ class CodeTables:
     """What becomes of each character.
 
     :ivar of_byte: int32 [258], codes of the ASCII characters, of AFTER and PADDING, and DROPPED for bytes from 128 on.
-    :ivar page: int32 [4352], where the page of a code point begins in ``of_code_point``.
+    :ivar page: int32 [8192], where the page of a code point begins in ``of_code_point``; a page for all that four bytes
+        can say, which is more than there are.
     :ivar of_code_point: int32 [pages * 256], codes.
     :ivar expansions: int32 [characters, most codes], codes of those characters that become several; DROPPED at the end.
-    :ivar added: the added tokens that are looked for in the bytes.
     """
 
     of_byte: npt.NDArray[np.int32]
     page: npt.NDArray[np.int32]
     of_code_point: npt.NDArray[np.int32]
     expansions: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Normalization:
+    """:ivar alphabet: the codes of characters.
+    :ivar codes: bytes and code points to codes.
+    :ivar added: the added tokens that are looked for in the bytes.
+    :ivar normalized: those that are looked for in the codes.
+    :ivar mark_classes: see ``order.classes_of``.
+    """
+
+    alphabet: Alphabet
+    codes: CodeTables
     added: AddedTable | None
+    normalized: AddedTable | None
+    mark_classes: npt.NDArray[np.int32] | None
 
 
-def codes_of(g: Graph, symbols: Value, starts: Value, tables: CodeTables) -> tuple[Value, Value]:
+def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> tuple[Begins, Value]:
     """Decode and normalize.
 
     :param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
-    :return: int32 [C + PADDED], int64 [N]: codes and the first of each text.
+    :return: the codes and where words begin in them, and int64 [N], the first code of each text.
     """
-    of_byte = g.constant(_flagged(tables), "code_of_byte")
-    codes = look_up(g, of_byte, symbols)
+    codes = look_up(g, _code_of_byte(g, tables), symbols)
     highest = g.op("ReduceMax", codes, keepdims=0)
 
+    def plain(g: Graph) -> list[Value]:
+        return _with_begins(g, codes, starts, tables)
+
     def with_care(g: Graph) -> list[Value]:
-        return list(careful_codes(g, symbols, starts, codes, highest, of_byte, tables))
+        return careful_codes(g, symbols, starts, codes, highest, tables)
 
-    codes, starts = g.if_(highest < DROPPED, lambda g: [codes, starts], with_care)
-    return codes, starts
+    codes, starts, begins, places = g.if_(highest < DROPPED, plain, with_care)
+    return Begins(codes, begins, places), starts
 
 
-def _flagged(tables: CodeTables) -> npt.NDArray[np.int32]:
+def _with_begins(g: Graph, codes: Value, starts: Value, tables: Normalization) -> list[Value]:
+    """What is done to codes after decoding, and where words begin in them.
+
+    :return: int32 [C + PADDED], int64 [N], bool [C + PADDED], int32 [W + 2]: codes, texts, and begins as in ``Begins``.
+    """
+    if tables.mark_classes is not None:
+        codes = sort_marks(g, codes, starts, tables.alphabet, tables.mark_classes)
+    if tables.normalized is not None:
+        indices = indices_of(g, codes, tables.alphabet)
+        codes = mark_added(g, indices, codes, starts, tables.normalized, DROPPED)
+        codes, starts = without_dropped(g, codes, starts)
+    words = find_begins(g, codes, starts, tables.alphabet)
+    return [codes, starts, words.begins, words.places]
+
+
+def _code_of_byte(g: Graph, tables: Normalization) -> Value:
+    """:return: int32 [258], flagged codes."""
+    return g.constant(_flagged(tables), "code_of_byte")
+
+
+def _flagged(tables: Normalization) -> npt.NDArray[np.int32]:
     """What one look tells of each byte: a code, DROPPED for one that continues a character, else that it must be
     looked at with its neighbours.
 
     :return: int32 [258].
     """
-    flagged = tables.of_byte.copy()
+    flagged = tables.codes.of_byte.copy()
     flagged[flagged >= DROPPED] = LEAD
     flagged[FIRST_CONTINUATION:FIRST_LEAD] = DROPPED
     if tables.added is not None:
@@ -72,60 +116,133 @@ def _flagged(tables: CodeTables) -> npt.NDArray[np.int32]:
 
 
 def careful_codes(
-    g: Graph, symbols: Value, starts: Value, codes: Value, highest: Value, of_byte: Value, tables: CodeTables
-) -> tuple[Value, Value]:
-    """As ``codes_of``, for texts that are not plain ASCII.
+    g: Graph, symbols: Value, starts: Value, codes: Value, highest: Value, tables: Normalization
+) -> list[Value]:
+    """As ``_with_begins``, for texts that are not plain ASCII.
 
     :param codes: int32 [T + PADDED], flagged. :param highest: int32 [], the greatest of them.
-    :param of_byte: int32 [258], flagged codes.
     """
-    leads = positions(g, codes >= LEAD)
+    places = positions(g, codes >= LEAD)
+    bytes_ = bytes_at(g, symbols, places)
+    leads = Leads(places, _codes_at(g, bytes_, tables.codes), followers(g, symbols, places))
+    with g.scope("repair"):
+        sound = is_sound(g, bytes_, look_up(g, codes, starts).equals(DROPPED).cast(np.int32))
+    special = g.constant(np.array(False))
+    if tables.added is not None:
+        added = tables.added
+        special = g.if_(highest >= CANDIDATE, lambda g: [may_begin(g, bytes_, added)], lambda g: [special])[0]
+
+    def many(g: Graph) -> list[Value]:
+        return _codes_with_many(g, symbols, starts, codes, leads, sound, special, tables)
+
+    if tables.mark_classes is not None or tables.normalized is not None:
+        return many(g)
+    filled, holes = codes_with_holes(g, codes, leads, tables.alphabet)
+
+    def few(g: Graph) -> list[Value]:
+        words = find_begins(g, filled, starts, tables.alphabet)
+        (codes,) = g.if_(holes.size() > 0, lambda g: [closed(g, words, holes, tables.alphabet)], lambda g: [filled])
+        return [codes, starts, words.begins, words.places]
+
+    # What has no code yet is a byte too many, or a character that becomes nothing or several.
+    all_coded = g.op("ReduceMax", filled, keepdims=0) < DROPPED
+    are_few = (holes.size() * RARE < filled.size()).squeeze(0)
+    return g.if_(sound & all_coded & ~special & are_few, few, many)
+
+
+def _codes_with_many(
+    g: Graph,
+    symbols: Value,
+    starts: Value,
+    codes: Value,
+    leads: Leads,
+    sound: Value,
+    special: Value,
+    tables: Normalization,
+) -> list[Value]:
+    """As ``careful_codes``, by taking out all bytes that follow.
+
+    :param sound: bool [], see ``is_sound``. :param special: bool [], whether there may be added tokens.
+    """
+    decoded = g.op("ScatterElements", codes, leads.places, leads.codes)
+    with g.scope("repair"):
+        gone = g.op("ReduceSum", decoded.equals(DROPPED).cast(np.int32), keepdims=0)
+        expected = leads.followers + leads.codes.equals(DROPPED).cast(np.int32)
+        stray = gone - g.op("ReduceSum", expected, keepdims=0)
+        valid = sound & stray.equals(0)
+    several = any_of(g, leads.codes > DROPPED)
+
+    def special_codes(g: Graph) -> list[Value]:
+        return list(_special_codes(g, symbols, starts, decoded, leads.codes, valid, special, tables))
+
+    codes, starts = g.if_(valid & ~(several | special), lambda g: [decoded, starts], special_codes)
+    return _with_begins(g, *without_dropped(g, codes, starts), tables)
+
+
+def _special_codes(
+    g: Graph,
+    symbols: Value,
+    starts: Value,
+    codes: Value,
+    of_leads: Value,
+    valid: Value,
+    special: Value,
+    tables: Normalization,
+) -> tuple[Value, Value]:
+    """For bytes that are not UTF-8, added tokens, and characters of several codes.
+
+    :param codes: int32 [T + PADDED]. :param of_leads: int32 [L]. :param valid: bool [], whether they are UTF-8.
+    :param special: bool [], whether there may be added tokens, if they are.
+    :return: int32 [C + PADDED], int64 [N]: codes, some of them DROPPED, and where texts begin.
+    """
 
     def mend(g: Graph) -> list[Value]:
         mended, mended_starts = replace_invalid(g, symbols, starts)
-        codes = look_up(g, of_byte, mended)
-        return [mended, mended_starts, codes, positions(g, codes >= LEAD)]
+        flagged = look_up(g, _code_of_byte(g, tables), mended)
+        places = positions(g, flagged >= LEAD)
+        of_leads = _codes_at(g, bytes_at(g, mended, places), tables.codes)
+        return [mended, mended_starts, g.op("ScatterElements", flagged, places, of_leads), of_leads]
 
     with g.scope("repair"):
-        valid = is_valid(g, symbols, starts, codes.equals(DROPPED), leads)
-        symbols, starts, codes, leads = g.if_(valid, lambda g: [symbols, starts, codes, leads], mend)
-    of_leads = _codes_at(g, symbols, leads, tables)
-    codes = g.op("ScatterElements", codes, leads, of_leads)
+        symbols, starts, codes, of_leads = g.if_(valid, lambda g: [symbols, starts, codes, of_leads], mend)
     if tables.added is not None:
         added = tables.added
+        # Where bytes were mended nobody has looked.
         codes = g.if_(
-            highest >= CANDIDATE,
+            special | ~valid,
             lambda g: [mark_added(g, symbols, codes, starts, added, DROPPED)],
             lambda g: [codes],
         )[0]
-    codes, starts = without(g, codes, starts, codes.equals(DROPPED))
-    return _expand(g, codes, starts, of_leads, tables.expansions) if tables.expansions.size else (codes, starts)
+    if tables.codes.expansions.size:
+        codes, starts = g.if_(
+            any_of(g, of_leads > DROPPED),
+            lambda g: list(_expanded(g, codes, starts, tables.codes.expansions)),
+            lambda g: [codes, starts],
+        )
+    return codes, starts
 
 
-def _codes_at(g: Graph, symbols: Value, leads: Value, tables: CodeTables) -> Value:
-    """:param symbols: int32 [T + PADDED], UTF-8. :param leads: int64 [L], where characters begin.
-    :return: int32 [L], their codes.
-    """
-    code_point = code_points_at(g, symbols, leads)
+def _codes_at(g: Graph, bytes_: Value, tables: CodeTables) -> Value:
+    """:param bytes_: int32 [4, L], those from where characters begin. :return: int32 [L], their codes."""
+    code_point = code_points_at(g, bytes_)
     page = look_up(g, g.constant(tables.page, "page"), code_point // PAGE)
     return look_up(
         g, g.constant(tables.of_code_point, "code_of_code_point"), page + g.op("BitwiseAnd", code_point, PAGE - 1)
     )
 
 
-def code_points_at(g: Graph, symbols: Value, leads: Value) -> Value:
+def code_points_at(g: Graph, bytes_: Value) -> Value:
     """Put together the bits of characters of one to four bytes.
 
     Bytes are added up with their marker bits, as if all characters had four bytes; then the markers are taken off and
     the bytes too many divided away.
 
-    :param symbols: int32 [T + PADDED], UTF-8. :param leads: int64 [L]. :return: int32 [L].
+    :param bytes_: int32 [4, L]. :return: int32 [L]; of bytes that are not UTF-8, less than 2^21.
     """
-    lead = look_up(g, symbols, leads)
-    bits = g.op("BitwiseAnd", lead, 0x7F) * (1 << 18)
-    for i, shift in ((1, 12), (2, 6), (3, 0)):
-        bits = bits + g.op("BitwiseAnd", look_up(g, symbols, leads + i), 0x3F) * (1 << shift)
+    bits = g.op("BitwiseAnd", bytes_, np.array([[0x7F], [0x3F], [0x3F], [0x3F]], np.int32))
+    bits = g.op("MatMul", np.array([[1 << 18, 1 << 12, 1 << 6, 1]], np.int32), bits).squeeze(0)
     # Of a lead's bits some are markers still, by its length: 0xxxxxxx, 110xxxxx, 1110xxxx, 11110xxx.
+    lead = g.op("Gather", bytes_, np.array(0))
     mask, divisor = (
         g.constant(table, name) for table, name in ((_LEAD_MASK, "lead_mask"), (_LEAD_DIVISOR, "lead_divisor"))
     )
@@ -147,38 +264,25 @@ def _lead_tables() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
 _LEAD_MASK, _LEAD_DIVISOR = _lead_tables()
 
 
-def without(g: Graph, codes: Value, starts: Value, gone: Value) -> tuple[Value, Value]:
-    """Take some out.
-
-    :param codes: int32 [C]. :param starts: int64 [N]. :param gone: bool [C].
-    :return: int32 [D], int64 [N].
-    """
-
-    kept = ~gone
-    before = counted(g, kept.cast(np.int32))
-    return keep(g, codes, kept), look_up(g, before, starts).cast(np.int64)
+def without_dropped(g: Graph, codes: Value, starts: Value) -> tuple[Value, Value]:
+    """:param codes: int32 [C]. :param starts: int64 [N]. :return: int32 [D], int64 [N]."""
+    kept = ~codes.equals(DROPPED)
+    return keep(g, codes, kept), counted_at(g, kept, starts)
 
 
-def _expand(
-    g: Graph, codes: Value, starts: Value, of_leads: Value, expansions: npt.NDArray[np.int32]
-) -> tuple[Value, Value]:
+def _expanded(g: Graph, codes: Value, starts: Value, expansions: npt.NDArray[np.int32]) -> tuple[Value, Value]:
     """Write out the characters that become several, Hangul syllables above all.
 
-    :param of_leads: int32 [L], those codes among which such a character may be.
+    :param codes: int32 [C]. :param starts: int64 [N].
     :param expansions: int32 [characters, most codes].
+    :return: int32 [C * most codes], int64 [N]: codes, some of them DROPPED.
     """
-
-    def write_out(g: Graph) -> list[Value]:
-        # Row 0 is for all others, which have one code, their own.
-        row = g.op("Max", codes - DROPPED, np.array([0], np.int32))
-        columns = []
-        for i, column in enumerate(expansions.T):
-            table = np.concatenate([[DROPPED], column]).astype(np.int32)
-            columns.append(look_up(g, g.constant(table, f"expansion_{i}"), row))
-        columns[0] = g.op("Where", row > 0, columns[0], codes)
-        grid = g.concat([column.unsqueeze(1) for column in columns], axis=1).reshape(-1)
-        return list(without(g, grid, starts * len(columns), grid.equals(DROPPED)))
-
-    some = any_of(g, of_leads > DROPPED)
-    codes, starts = g.if_(some, write_out, lambda g: [codes, starts])
-    return codes, starts
+    # Row 0 is for all others, which have one code, their own.
+    row = g.op("Max", codes - DROPPED, np.array([0], np.int32))
+    columns = []
+    for i, column in enumerate(expansions.T):
+        table = np.concatenate([[DROPPED], column]).astype(np.int32)
+        columns.append(look_up(g, g.constant(table, f"expansion_{i}"), row))
+    columns[0] = g.op("Where", row > 0, columns[0], codes)
+    grid = g.concat([column.unsqueeze(1) for column in columns], axis=1).reshape(-1)
+    return grid, starts * len(columns)

@@ -1,12 +1,13 @@
 """Exact look-ups by integer keys: a perfect hash, made at export, and the keys compared in the graph.
 
-A key's remainders by two primes choose a place and a bucket, and the bucket's displacement is added to the place: that
-is the slot (hash and displace: Pagh 1999). No two keys of the table share a slot, so one comparison tells whether a key
-is in the table: exact, not a matter of probability.
+What a key is hashed to chooses a place and a bucket, and the bucket's displacement is added to the place: that is the
+slot (hash and displace: Pagh 1999). No two keys of the table share a slot, so one comparison tells whether a key is in
+the table: exact, not a matter of probability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +21,102 @@ LOAD = 0.9
 MOST_DISPLACED = 1023
 """Slots that a bucket's keys are moved by at most: enough to find free ones where one in ten is free."""
 
+KEYS_A_BUCKET = 3
+"""About; fewer are displaced more easily, but need a larger table of displacements."""
+
 NO_KEY = -1
 """In the slots without a key. Keys are not negative."""
+
+TRIES = 200
+"""Ways to hash that are tried."""
+
+MORE_PLACES = 200
+"""With every try one more in so many places: the more keys, the likelier some of them crowd."""
+
+Integers = npt.NDArray[Any]
+
+
+class Spread(Protocol):
+    """From what a key is hashed to, to its place and its bucket."""
+
+    @property
+    def lowest(self) -> int:
+        """The lowest place."""
+        ...
+
+    @property
+    def places(self) -> int: ...
+
+    @property
+    def buckets(self) -> int: ...
+
+    def of(self, hashed: Integers) -> tuple[Integers, Integers]:
+        """:param hashed: [n]. :return: int64 [n], int64 [n]."""
+        ...
+
+    def on(self, hashed: Value) -> tuple[Value, Value]:
+        """As ``of``, in a graph; of the type of ``hashed``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Remainders:
+    """For int64: remainders by two primes, which spread keys evenly as they are."""
+
+    places: int
+    buckets: int
+    lowest: int = 0
+
+    @classmethod
+    def tries(cls, count: int) -> "Iterable[Remainders]":
+        buckets, places = _prime(count // KEYS_A_BUCKET + 2), _prime(int(count / LOAD) + 8)
+        for _ in range(TRIES):
+            yield cls(places, buckets)
+            places = _prime(places + places // MORE_PLACES + 1)
+
+    def of(self, hashed: Integers) -> tuple[Integers, Integers]:
+        return hashed % self.places, hashed % self.buckets
+
+    def on(self, hashed: Value) -> tuple[Value, Value]:
+        return hashed % self.places, hashed % self.buckets
+
+
+@dataclass(frozen=True)
+class Bits:
+    """For int32 of any sign that are mixed already: a quotient, and the lowest bits. onnxruntime's remainders take ten
+    times as long."""
+
+    divisor: int
+    buckets: int
+
+    @property
+    def lowest(self) -> int:
+        return -(2**31 // self.divisor)
+
+    @property
+    def places(self) -> int:
+        return 1 - 2 * self.lowest
+
+    @classmethod
+    def for_keys(cls, count: int) -> "Bits":
+        return cls(2**32 // (int(count / LOAD) + 8), 1 << (count // KEYS_A_BUCKET + 1).bit_length())
+
+    def of(self, hashed: Integers) -> tuple[Integers, Integers]:
+        # As ONNX divides: towards zero.
+        wide = hashed.astype(np.int64)
+        return np.sign(wide) * (np.abs(wide) // self.divisor), wide & (self.buckets - 1)
+
+    def on(self, hashed: Value) -> tuple[Value, Value]:
+        return hashed // self.divisor, hashed.graph.op("BitwiseAnd", hashed, self.buckets - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class PerfectHash:
-    """:ivar places: a prime. :ivar displacements: int64 [buckets], as many as a prime.
-    :ivar keys: int64 [K, slots], a part of a key in each row; NO_KEY where empty.
+    """:ivar displacements: int64 [buckets]. :ivar keys: int64 [K, slots], a part of a key in each row; NO_KEY where
+    empty.
     """
 
-    places: int
+    spread: Spread
     displacements: npt.NDArray[np.int64]
     keys: npt.NDArray[np.int64]
 
@@ -39,42 +125,38 @@ class PerfectHash:
         return int(self.keys.shape[1])
 
 
-def mix(keys: npt.NDArray[np.int64], factors: Sequence[int]) -> npt.NDArray[np.int64]:
-    """:param keys: int64 [K, n]. :param factors: an int64 a row. :return: int64 [n]: the sum of the products, which
-    wrap around as 64-bit integers do in every build of onnxruntime.
+def build(keys: Integers, hashed: Integers, spread: Spread) -> tuple[PerfectHash, npt.NDArray[np.int64]] | None:
+    """:param keys: int64 [K, n], not negative, no two columns equal. :param hashed: [n], what each is hashed to.
+    :return: the table, and int64 [n], the slot of each key; None where there is none, for this way to hash.
     """
-    mixed: npt.NDArray[np.int64] = (keys * np.array(factors, np.int64)[:, None]).sum(axis=0)
-    return mixed
+    place, bucket = spread.of(hashed)
+    slots = spread.places + MOST_DISPLACED
+    if len(np.unique(bucket * slots + place)) < len(place):
+        return None
+    displacements = _displace(bucket, place - spread.lowest, slots, spread.buckets)
+    if displacements is None:
+        return None
+    displacements -= spread.lowest  # No slot is negative.
+    found = place + displacements[bucket]
+    stored = np.full((len(keys), slots), NO_KEY, np.int64)
+    stored[:, found] = keys
+    return PerfectHash(spread, displacements, stored), found
 
 
-def build(keys: npt.NDArray[np.int64], factors: Sequence[int] = (1,)) -> tuple[PerfectHash, npt.NDArray[np.int64]]:
-    """:param keys: int64 [K, n], not negative, no two columns equal.
-    :param factors: of ``mix``; 1 for keys of one part whose remainders are spread evenly as they are.
-    :return: the table, and int64 [n], the slot of each key.
+def build_by_remainders(keys: Integers, hashed: Integers) -> tuple[PerfectHash, npt.NDArray[np.int64]]:
+    """As ``build``, for keys of one part.
+
+    :param keys: int64 [n].
+    :raises ValueError: when no way to hash was found.
     """
-    count = keys.shape[1]
-    mixed = mix(keys, factors)
-    buckets = _prime(count // KEYS_A_BUCKET + 2)
-    places = _prime(int(count / LOAD) + 8)
-    for _ in range(TRIES):
-        place, bucket = mixed % places, mixed % buckets
-        if len(np.unique(bucket * places + place)) == count:
-            slots = places + MOST_DISPLACED
-            displacements = _displace(bucket, place, slots, buckets)
-            if displacements is not None:
-                found = place + displacements[bucket]
-                stored = np.full((len(keys), slots), NO_KEY, np.int64)
-                stored[:, found] = keys
-                return PerfectHash(places, displacements, stored), found
-        places = _prime(places + 1)
-    raise ValueError(f"no perfect hash of {count} keys found in {TRIES} tries")
+    for spread in Remainders.tries(len(keys)):
+        found = build(keys[None], hashed, spread)
+        if found is not None:
+            return found
+    raise ValueError(NOT_FOUND.format(len(keys)))
 
 
-TRIES = 200
-"""Numbers of places tried."""
-
-KEYS_A_BUCKET = 3
-"""About; fewer are displaced more easily, but need a larger table of displacements."""
+NOT_FOUND = f"no perfect hash of {{}} keys found in {TRIES} tries"
 
 
 def _prime(least: int) -> int:
@@ -114,20 +196,24 @@ def _displace(
 class HashTable:
     """A perfect hash as constants of a graph."""
 
-    def __init__(self, g: Graph, table: PerfectHash, name: str) -> None:
-        self.table = table
-        self.displacements = g.constant(table.displacements, f"{name}_displacements")
-        self.keys = [g.constant(part, f"{name}_keys") for part in table.keys]
+    def __init__(
+        self, g: Graph, table: PerfectHash, name: str, hashed: npt.DTypeLike, keys: npt.DTypeLike = np.int64
+    ) -> None:
+        """:param hashed: the type of what keys are hashed to. :param keys: the type of their parts."""
+        self.spread = table.spread
+        self.displacements = g.constant(table.displacements.astype(hashed), f"{name}_displacements")
+        # A slot's parts side by side, which one look at the memory finds.
+        self.keys = g.constant(table.keys.T.reshape(-1).astype(keys), f"{name}_keys")
+        self.parts = len(table.keys)
 
-    def find(self, g: Graph, key: Sequence[Value], mixed: Value) -> tuple[Value, Value]:
-        """:param key: its parts, each int64 [P], not negative.
-        :param mixed: int64 [P], what ``mix`` makes of the parts.
-        :return: int64 [P], bool [P]: the slot, and whether it holds the key.
+    def slots(self, g: Graph, hashed: Value) -> Value:
+        """:param hashed: [P], what keys are hashed to.
+        :return: [P], of the same type: the slots where the keys are, if they are in the table.
         """
-        displacement = look_up(g, self.displacements, mixed % len(self.table.displacements))
-        slot = mixed % self.table.places + displacement
-        same = [look_up(g, stored, slot).equals(part) for stored, part in zip(self.keys, key, strict=True)]
-        found = same[0]
-        for other in same[1:]:
-            found = found & other
-        return slot, found
+        place, bucket = self.spread.on(hashed)
+        return place + look_up(g, self.displacements, bucket)
+
+    def keys_at(self, g: Graph, slots: Value) -> Value:
+        """:param slots: [P]. :return: [parts, P]: the keys there, to compare with."""
+        places = slots * self.parts + np.arange(self.parts, dtype=slots.dtype)[:, None]
+        return look_up(g, self.keys, places.reshape(-1)).reshape(self.parts, -1)

@@ -1,25 +1,52 @@
-"""Put the pieces of the missed words where these words were."""
+"""Put the pieces of the missed words where these words were.
+
+What is merged are values: of the words that were found, and of pieces; 0 where there is nothing. Few words: values are
+written where they begin in the codes. Many: every word gets as many slots as it has places, the found ones one, which
+leaves less to look through.
+"""
 
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, look_up, numbered, ones, zeros
+from m2v_export.text.arrays import END, counted, counted_at, keep, look_up, ones, zeros
+from m2v_export.text.places import MissedPlaces
+from m2v_export.text.words import WordPlaces
 
 
-def merge(
-    g: Graph, word_ids: Value, missed: Value, piece_ids: Value, piece_words: Value, pieces_per_word: Value
+def merge_at_codes(
+    g: Graph, words: WordPlaces, word_values: Value, places: MissedPlaces, values: Value, text_starts: Value
 ) -> tuple[Value, Value]:
-    """Put the pieces of some words in the place of these words.
-
-    :param word_ids: int32 [W], of the others. :param missed: int64 [M], which words, ascending.
-    :param piece_ids: int32 [Q], in order. :param piece_words: int32 [Q], the index in ``missed`` of each.
-    :param pieces_per_word: int32 [M], at least 1.
-    :return: int32 [W - M + Q], int64 [W + 1]: ids, and how many there are before each word.
+    """:param word_values: int32 [W + 1]. :param values: int32 [P], at all places of the missed words.
+    :param text_starts: int64 [N], where each text begins in the codes.
+    :return: int32 [T], int64 [N]: values in the order of the texts, and where each text's begin.
     """
-    # One word more, at the end.
-    counts = g.op("ScatterElements", ones(g, word_ids.size() + 1), missed, pieces_per_word)
-    before = counted(g, counts).cast(np.int64)
-    first = counted(g, pieces_per_word).cast(np.int64)
-    places = look_up(g, look_up(g, before, missed) - first, piece_words) + numbered(g, piece_ids.size())
-    ids = g.op("ScatterElements", zeros(g, before.slice(-1, END)), before.slice(0, -1), word_ids)
-    return g.op("ScatterElements", ids, places, piece_ids), before
+    merged = g.op("ScatterElements", zeros(g, words.codes.size()), words.starts, word_values)
+    merged = g.op("ScatterElements", merged, places.at, values)
+    some = merged > 0
+    return keep(g, merged, some), look_up(g, counted(g, some.cast(np.int32)), text_starts).cast(np.int64)
+
+
+def merge_at_words(
+    g: Graph,
+    words: WordPlaces,
+    word_values: Value,
+    missed: Value,
+    sizes: Value,
+    places: MissedPlaces,
+    values: Value,
+    text_starts: Value,
+) -> tuple[Value, Value]:
+    """As ``merge_at_codes``.
+
+    :param missed: int64 [M], which words. :param sizes: int32 [M], their places.
+    """
+    slots = g.op("ScatterElements", ones(g, word_values.size()), missed, sizes)
+    last = g.op("CumSum", slots, np.array(0)).of_rank(1)
+    first = last - slots
+    merged = g.op("ScatterElements", zeros(g, last.slice(-1, END).cast(np.int64)), first, word_values)
+    slot = places.here + look_up(g, look_up(g, first, missed) - places.firsts, places.word)
+    merged = g.op("ScatterElements", merged, slot, values)
+    some = merged > 0
+    first_words = counted_at(g, words.begins, text_starts)
+    before = look_up(g, counted(g, some.cast(np.int32)), look_up(g, first, first_words))
+    return keep(g, merged, some), before.cast(np.int64)

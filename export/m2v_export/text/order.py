@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.alphabet import Alphabet, number_of, numbers_of
+from m2v_export.text.alphabet import Alphabet, indices_of
 from m2v_export.text.arrays import END, any_of, look_up, numbered, ones
 from m2v_export.text.probe import mark_classes
 
@@ -19,14 +19,14 @@ RUN_BITS, CLASS_BITS = 40, 32
 def classes_of(alphabet: Alphabet) -> npt.NDArray[np.int32] | None:
     """The classes of the alphabet's marks. Marks in no piece need none: they make a word unknown in every order.
 
-    :return: int32 [numbers], by a character's number, 0 for what is no mark; None where no two can change their places.
+    :return: int32 [size], by code, 0 for what is no mark; None where no two can change their places.
     """
     found = mark_classes(sorted(alphabet.codes))
     if not found:
         return None
-    classes = np.zeros(alphabet.numbers, np.int32)
+    classes = np.zeros(alphabet.size, np.int32)
     for mark, class_ in found.items():
-        classes[number_of(alphabet.codes[mark])] = class_
+        classes[alphabet.codes[mark]] = class_
     return classes
 
 
@@ -36,7 +36,7 @@ def sort_marks(g: Graph, codes: Value, starts: Value, alphabet: Alphabet, classe
     :param codes: int32 [C]. :param starts: int64 [N], the first of each text.
     :return: int32 [C].
     """
-    class_ = look_up(g, g.constant(classes, "mark_classes"), numbers_of(g, codes, alphabet))
+    class_ = look_up(g, g.constant(classes, "mark_classes"), indices_of(g, codes, alphabet))
     before, after = class_.slice(0, -1), class_.slice(1, END)
 
     def sort(g: Graph) -> list[Value]:

@@ -1,7 +1,8 @@
 """The words that are no pieces themselves: the longest piece from the left, then the longest of what is left.
 
-The longest piece is looked for at every character of these words at once; then the chain is followed from each word's
-first character. A chain that comes to a place without a piece makes the whole word unknown.
+Few words: the longest piece is looked for at every character of theirs at once, and the chain is followed from each
+word's first character. Many: one piece a round of all words that go on. A chain that comes to a place without a piece
+makes the whole word unknown.
 """
 
 from dataclasses import dataclass
@@ -9,191 +10,205 @@ from dataclasses import dataclass
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.alphabet import Alphabet, numbers_of
-from m2v_export.text.arrays import END, counted, keep, look_up, numbered, ones, reachable, zeros
+from m2v_export.text.alphabet import Alphabet
+from m2v_export.text.arrays import keep, look_up, positions, reachable, zeros
 from m2v_export.text.hashing import HashTable
-from m2v_export.text.vocabulary import DEAD, Trie
+from m2v_export.text.merge import merge_at_codes, merge_at_words
+from m2v_export.text.places import MissedPlaces, places_of
+from m2v_export.text.vocabulary import DEAD, NODE, Trie
 from m2v_export.text.words import WordPlaces
+
+FEW_WORDS = 120
+"""Up to so many words it is faster to search at all their characters at once than piece by piece."""
+
+STEPPED_WORD = 128
+"""Characters of a word that has few enough pieces to go piece by piece."""
+
+SHORT_WORD = 32
+"""Characters of a word whose pieces SHORT_ROUNDS reach."""
+
+SHORT_ROUNDS = 5
+"""Rounds of doubling the distance."""
 
 
 @dataclass(frozen=True, eq=False)
-class MissedPlaces:
-    """The characters of some words, and for each word a place more, its end.
+class Search:
+    """What the search for pieces begins with.
 
-    :ivar here: int64 [P], 0, 1, 2, ...
-    :ivar at: int64 [P], the place in the codes.
-    :ivar word: int32 [P], the number of the word.
-    :ivar firsts: int64 [M], each word's first place. :ivar ends: int64 [M], each word's last, its end.
-    :ivar is_first: int32 [P], 1 where a word begins.
-    :ivar too_long: bool [M], whether the word is unknown for its length; it has one character here.
+    :ivar windows: int64 [P], what follows each place, above the bits of a node; all bits from the word's end on, which
+        no piece has.
+    :ivar nodes: int32 [P], the node of each character.
+    :ivar values: int32 [P], its value.
     """
 
-    here: Value
-    at: Value
-    word: Value
-    firsts: Value
-    ends: Value
-    is_first: Value
-    too_long: Value
-
-
-def places_of(g: Graph, words: WordPlaces, missed: Value, longest_word: int) -> MissedPlaces:
-    """:param missed: int64 [M], M > 0, which words."""
-    starts, gaps = look_up(g, words.starts, missed), look_up(g, words.gaps, missed)
-    # From this place of a word on there is nothing but separators, unless the word is too long or another follows.
-    last = g.op("Min", gaps - 1, np.array([longest_word]))
-    is_part = look_up(g, words.codes, starts + last) >= 0
-    too_long = (gaps > longest_word) & is_part
-    # A separator serves as the word's end.
-    sizes = g.op("Where", too_long, np.array([2]), last + is_part.cast(np.int64) + 1)
-    behind = g.op("CumSum", sizes, np.array(0)).of_rank(1)
-    total, firsts = behind.slice(-1, END), behind - sizes
-    is_first = g.op("ScatterElements", zeros(g, total), firsts, ones(g, missed.size()))
-    word = g.op("CumSum", is_first, np.array(0)).of_rank(1) - 1
-    here = numbered(g, total)
-    at = here + look_up(g, starts - firsts, word)
-    return MissedPlaces(here, at, word, firsts, behind - 1, is_first, too_long)
+    windows: Value
+    nodes: Value
+    values: Value
 
 
 class Pieces:
     """The search for pieces, as constants of a graph."""
 
-    def __init__(self, g: Graph, trie: Trie, alphabet: Alphabet) -> None:
+    def __init__(self, g: Graph, trie: Trie, alphabet: Alphabet, unk_id: int) -> None:
         self.trie = trie
+        self.unk_id = unk_id
         self.alphabet = alphabet
-        self.hash = HashTable(g, trie.hash, "pieces")
-        self.steps = g.constant(trie.steps, "pieces_steps")
-        self.ids = g.constant(trie.ids, "pieces_ids")
-        self.lengths = g.constant(trie.lengths, "pieces_lengths")
-        self.end = 2 * trie.inside - 1
-        fillers = [-(1 << i * alphabet.width + trie.node_bits) for i in range(trie.window)]
-        self.fillers = g.constant(np.array([*fillers, 0]) & (1 << trie.window_bits) - 1, "pieces_fillers")
+        self.hash = HashTable(g, trie.hash, "pieces", np.int64)
+        self.values = g.constant(trie.values, "pieces_values")
+        self.node_values = g.constant(trie.node_values, "pieces_node_values")
 
-    def begin(self, g: Graph, words: WordPlaces, places: MissedPlaces) -> tuple[Value, Value]:
-        """What the search begins with at each place.
+    def begin(self, g: Graph, words: WordPlaces, places: MissedPlaces) -> Search:
+        trie, alphabet = self.trie, self.alphabet
+        nodes = look_up(g, words.codes, places.at) + places.inside * trie.inside
+        begins = np.arange(0, trie.window, alphabet.packed, dtype=np.int32)
+        packs = look_up(g, words.packs, (places.at + (1 + begins)[:, None]).reshape(-1)).cast(np.int64)
+        factors = np.array([[1 << int(begin) * alphabet.width + trie.node_bits for begin in begins]])
+        window = g.op("MatMul", factors, packs.reshape(len(begins), -1)).squeeze(0)
+        # The character itself is not in the window.
+        fillers = [-(1 << max(0, i - 1) * alphabet.width + trie.node_bits) for i in range(trie.window + 1)]
+        left = g.op("Min", places.left, np.array([trie.window + 1], np.int32))
+        filler = look_up(g, g.constant(np.array([*fillers, 0]), "pieces_fillers"), left)
+        return Search(g.op("BitwiseOr", window, filler), nodes, look_up(g, self.node_values, nodes))
 
-        :return: int32 [P], int64 [P + 1]: the node of the character, and the codes from a place on.
-        """
-        trie = self.trie
-        number = numbers_of(g, look_up(g, words.codes, places.at), self.alphabet)
-        # The last number, inside a word, is the end's.
-        end = g.op("Expand", np.array([trie.inside - 1], np.int32), places.ends.size())
-        number = g.op("ScatterElements", number, places.ends, end)
-        node = number + trie.inside - places.is_first * trie.inside
-        # The search may look behind the last end, where nothing is found.
-        behind = np.array([(1 << trie.window_bits) - (1 << trie.node_bits)])
-        return node, g.concat([self._windows(g, words.packs, places), behind])
+    def value(self, token_id: int) -> int:
+        """Of a piece of one character, which is enough to tell that it is one."""
+        return (1 << self.trie.id_bits) + token_id
 
-    def longest(self, g: Graph, windows: Value, node: Value, after: Value) -> Value:
+    def ids(self, values: Value) -> Value:
+        """:param values: int32 [P], of pieces. :return: int32 [P]."""
+        return values.graph.op("BitwiseAnd", values, (1 << self.trie.id_bits) - 1)
+
+    def length(self, values: Value) -> Value:
+        """:param values: int32 [P]. :return: int32 [P], characters."""
+        return values // (1 << self.trie.id_bits)
+
+    def longest(self, g: Graph, search: Search, places: Value | None = None) -> Value:
         """Search for the longest piece at some places.
 
-        :param windows: int64 [P + 1]. :param node: int32 [Q]. :param after: int32 [Q], the places behind.
-        :return: int32 [Q], the node that knows it.
+        :param places: int32 [Q]; None for all.
+        :return: int32 [Q], its value, DEAD or ENDED.
         """
         trie = self.trie
-        for i, stride in enumerate(trie.strides):
-            key = look_up(g, windows, after)
-            if stride < trie.window:
-                key = g.op("BitwiseAnd", key, (1 << stride * self.alphabet.width + trie.node_bits) - 1)
-            key = key + node.cast(np.int64)
-            slot, found = self.hash.find(g, [key], key)
-            taken = found.cast(np.int32)
-            node = node + look_up(g, self.steps, slot) * taken
-            if i + 1 < len(trie.strides):
-                after = after + taken * stride
-        return node
+        windows, nodes, values = (
+            of if places is None else look_up(g, of, places) for of in (search.windows, search.nodes, search.values)
+        )
+        values = self._within(g, windows, nodes, values)
+        if trie.windows < 2:
+            return values
 
-    def _windows(self, g: Graph, packs: Value, places: MissedPlaces) -> Value:
-        """The codes from each place on, above the bits of a node; all bits from the word's end on, which no piece has.
+        def has_nodes(g: Graph, values: Value) -> Value:
+            return g.op("ReduceMax", values, keepdims=0) >= NODE
 
-        :return: int64 [P].
+        def one_window(g: Graph, _: Value, values: Value, reach: Value) -> tuple[Value, list[Value], list[Value]]:
+            here = positions(g, (values >= NODE).cast(np.int32))
+            nodes = look_up(g, values, here) - NODE
+            behind = (here.cast(np.int32) if places is None else look_up(g, places, here)) + reach
+            found = self._within(g, look_up(g, search.windows, behind), nodes, look_up(g, self.node_values, nodes))
+            values = g.op("ScatterElements", values, here, found)
+            return has_nodes(g, values), [values, reach + trie.window], []
+
+        reach = g.constant(np.array(trie.window, np.int32))
+        return g.loop([values, reach], one_window, condition=has_nodes(g, values))[0]
+
+    def _within(self, g: Graph, windows: Value, nodes: Value, values: Value) -> Value:
+        """Search at most a window further.
+
+        :param windows: int64 [Q]. :param nodes: int32 [Q]. :param values: int32 [Q], of the nodes.
+        :return: int32 [Q], of the longest piece, or of the node that the full window leads to.
         """
-        trie, alphabet = self.trie, self.alphabet
-        window = None
-        for begin in range(0, trie.window, alphabet.packed):
-            pack = look_up(g, packs, places.at + begin if begin else places.at)
-            if trie.window - begin < alphabet.packed:
-                pack = g.op("BitwiseAnd", pack, (1 << (trie.window - begin) * alphabet.width) - 1)
-            pack = pack.cast(np.int64) * (1 << begin * alphabet.width + trie.node_bits)
-            window = pack if window is None else window + pack
-        assert window is not None
-        left = look_up(g, places.ends, places.word) - places.here
-        filler = look_up(g, self.fillers, g.op("Min", left, np.array([trie.window])))
-        return g.op("BitwiseOr", window, filler)
+        trie = self.trie
+        masks = [(1 << (i + 1) * self.alphabet.width + trie.node_bits) - 1 for i in range(trie.window)]
+        keys = g.op("BitwiseAnd", windows, np.array(masks)[:, None]) + nodes.cast(np.int64)
+        keys = keys.reshape(-1)
+        slots = self.hash.slots(g, keys)
+        found = look_up(g, self.hash.keys, slots).equals(keys).cast(np.int32)
+        leads = (look_up(g, self.values, slots) * found).reshape(trie.window, -1)
+        return g.op("Max", g.op("ReduceMax", leads, np.array([0]), keepdims=0), values)
 
 
-def match_pieces(
-    g: Graph, pieces: Pieces, words: WordPlaces, missed: Value, unk_id: int, longest_word: int
-) -> tuple[Value, Value, Value]:
-    """Find the pieces of words.
+def match_missed(
+    g: Graph, pieces: Pieces, words: WordPlaces, ids: Value, missed: Value, text_starts: Value, longest_word: int
+) -> list[Value]:
+    """Put the pieces of some words in the place of these words.
 
-    :param missed: int64 [M], M > 0, which words, ascending.
-    :return: int32 [Q], int32 [Q], int32 [M]: ids in the order of the text; of each the index in ``missed``; and how
-        many each word has.
+    :param ids: int32 [W + 1], of the others. :param missed: int64 [M], M > 0, which words, ascending.
+    :param text_starts: int64 [N], where each text begins in the codes.
+    :param longest_word: longer words are unknown.
+    :return: int32 [T], int64 [N], int32 []: ids, where each text's begin, and 1 where a word is unknown.
     """
-    places = places_of(g, words, missed, longest_word)
-    node, windows = pieces.begin(g, words, places)
-    longest = g.op("ReduceMax", places.ends - places.firsts)
-    word_by_word = (missed.size() > FEW_WORDS) & (longest <= SHORT_WORD)
-    node, reached = g.if_(
-        word_by_word,
-        lambda g: list(step(g, pieces, places, node, windows)),
-        lambda g: list(leap(g, pieces, places, node, windows)),
-    )
-    return emit(g, places, look_up(g, pieces.ids, node), reached, unk_id)
+    starts, gaps = look_up(g, words.starts, missed), look_up(g, words.gaps, missed)
+    values = ids + pieces.value(0)
+
+    def results(merged: tuple[Value, Value], unknown: Value) -> list[Value]:
+        return [pieces.ids(merged[0]), merged[1], g.op("ReduceMax", unknown, keepdims=0)]
+
+    # Of a word that is too long as many places as tell that.
+    sizes = g.op("Min", gaps, np.array([longest_word + 1], np.int32))
+    places = places_of(g, starts, sizes)
+    search = pieces.begin(g, words, places)
+
+    def too_long(g: Graph) -> Value:
+        last = look_up(g, words.codes, starts + g.op("Min", gaps - 1, np.array([longest_word], np.int32)))
+        return ((gaps > longest_word) & (last >= 0)).cast(np.int32)
+
+    def at_codes(g: Graph, found: Value, unknown: Value) -> list[Value]:
+        emitted, unknown = emit(g, pieces, places, found, unknown)
+        return results(merge_at_codes(g, words, values, places, emitted, text_starts), unknown)
+
+    def many(g: Graph) -> list[Value]:
+        emitted, unknown = emit(g, pieces, places, step(g, pieces, places, search), too_long(g))
+        return results(merge_at_words(g, words, values, missed, sizes, places, emitted, text_starts), unknown)
+
+    def few(g: Graph) -> list[Value]:
+        return at_codes(g, leap(g, pieces, places, search, SHORT_ROUNDS), places.zeros)
+
+    def long(g: Graph) -> list[Value]:
+        return at_codes(g, leap(g, pieces, places, search), too_long(g))
+
+    def few_or_long(g: Graph) -> list[Value]:
+        # Where the limit is that low, a word of SHORT_WORD places may be too long.
+        if longest_word < SHORT_WORD:
+            return long(g)
+        return g.if_(g.op("ReduceMax", sizes) <= SHORT_WORD, few, long)
+
+    are_many = missed.size() > FEW_WORDS
+    if longest_word >= STEPPED_WORD:
+        are_many = are_many & (g.op("ReduceMax", sizes) <= STEPPED_WORD)
+    return g.if_(are_many, many, few_or_long)
 
 
-FEW_WORDS = 1000
-"""Up to so many words it is faster to search at all their characters at once than piece by piece."""
-
-SHORT_WORD = 32
-"""Characters of a word that has few enough pieces to go piece by piece."""
-
-
-def leap(g: Graph, pieces: Pieces, places: MissedPlaces, node: Value, windows: Value) -> tuple[Value, Value]:
+def leap(g: Graph, pieces: Pieces, places: MissedPlaces, search: Search, rounds: int | None = None) -> Value:
     """Search at all places at once, then follow the chains, doubling the distance: no word is too long for this.
 
-    :return: int32 [P], int32 [P]: nodes, and 1 where a piece begins.
+    :param rounds: how often to double, where that is known to be enough.
+    :return: int32 [P], values where a chain comes by, else 0.
     """
-    node = pieces.longest(g, windows, node, places.here.cast(np.int32) + 1)
-    lengths = look_up(g, pieces.lengths, node).cast(np.int64)
-    return node, reachable(g, places.is_first, g.op("Min", places.here + lengths, node.size() - 1))
+    values = pieces.longest(g, search)
+    return values * reachable(g, 1 - places.inside, places.here + pieces.length(values), rounds)
 
 
-def step(g: Graph, pieces: Pieces, places: MissedPlaces, node: Value, windows: Value) -> tuple[Value, Value]:
+def step(g: Graph, pieces: Pieces, places: MissedPlaces, search: Search) -> Value:
     """As ``leap``, by one piece a round of all words that go on: a fourth of the places."""
-    begins = node
 
-    def one_piece(
-        g: Graph, _: Value, place: Value, node: Value, reached: Value
-    ) -> tuple[Value, list[Value], list[Value]]:
-        found = pieces.longest(g, windows, look_up(g, begins, place), (place + 1).cast(np.int32))
-        node = g.op("ScatterElements", node, place, found)
-        reached = g.op("ScatterElements", reached, place, ones(g, place.size()))
-        after = place + look_up(g, pieces.lengths, found).cast(np.int64)
-        # Where there is no piece that is far behind the end.
-        place = g.op("Min", after, node.size() - 1)
-        place = keep(g, place, ~look_up(g, begins, place).equals(pieces.end))
-        return (place.size() > 0).squeeze(0), [place, node, reached], []
+    def one_piece(g: Graph, _: Value, place: Value, values: Value) -> tuple[Value, list[Value], list[Value]]:
+        found = pieces.longest(g, search, place)
+        values = g.op("ScatterElements", values, place, found)
+        after = place + pieces.length(found)
+        goes_on = (look_up(g, search.nodes, after) >= pieces.trie.inside) & (after > place)
+        place = keep(g, after, goes_on)
+        return g.op("Size", place) > 0, [place, values], []
 
-    state = [places.firsts, node, zeros(g, node.size())]
-    _, node, reached = g.loop(state, one_piece)
-    return node, reached
+    return g.loop([places.firsts, zeros(g, places.here.size())], one_piece)[1]
 
 
-def emit(g: Graph, places: MissedPlaces, ids: Value, reached: Value, unk_id: int) -> tuple[Value, Value, Value]:
-    """Keep the pieces; an unknown word keeps its first place.
+def emit(g: Graph, pieces: Pieces, places: MissedPlaces, values: Value, unknown: Value) -> tuple[Value, Value]:
+    """A word whose chain is broken becomes the unknown token, at its first place.
 
-    :param ids: int32 [P], DEAD where there is no piece, ENDED at a word's end. :param reached: int32 [P], 0 or 1.
-    :return: as ``match_pieces``.
+    :param values: int32 [P], where chains come by, else 0. :param unknown: int32 [M], 1 for what is unknown anyway.
+    :return: int32 [P], int32 [M]: values of pieces, else 0; and 1 for what is unknown.
     """
-    dead = reached * ids.equals(DEAD).cast(np.int32)
-    unknown = g.op("ScatterElements", places.too_long.cast(np.int32), places.word, dead, reduction="max")
-    is_unknown = look_up(g, unknown, places.word) > 0
-    emitted = g.op("Where", is_unknown, places.is_first, reached * (ids >= 0).cast(np.int32))
-    ids = g.op("Where", is_unknown, np.array([unk_id], np.int32), ids)
-    kept = emitted > 0
-    # A word's end is its own, so that the number of pieces before it is that before the next word.
-    before = counted(g, emitted)
-    per_word = look_up(g, before, places.ends) - look_up(g, before, places.firsts)
-    return keep(g, ids, kept), keep(g, places.word, kept), per_word
+    dead = values.equals(DEAD).cast(np.int32)
+    unknown = g.op("ScatterElements", unknown, places.word, dead, reduction="max")
+    values = values * look_up(g, 1 - unknown, places.word)
+    values = g.op("ScatterElements", values, places.firsts, unknown * pieces.value(pieces.unk_id), reduction="max")
+    return values, unknown

@@ -7,15 +7,17 @@ belongs to none (The Unicode Standard, section 3.9, "U+FFFD Substitution of Maxi
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, keep, look_up, ones, positions, zeros
+from m2v_export.text.arrays import END, counted, keep, later, look_up, ones, positions
 from m2v_export.text.utf8 import (
     AFTER,
     FIRST_LEAD,
     FOLLOWERS,
-    HIGHEST_SECOND,
-    LOWEST_SECOND,
-    NEVER,
+    FOLLOWING_KINDS,
+    KINDS,
+    MOST_BYTES,
+    MUST_FOLLOW,
     REPLACEMENT,
+    SYMBOLS,
     is_continuation,
 )
 
@@ -23,71 +25,61 @@ GONE = -1
 """A place in the rewritten bytes that is left out."""
 
 
-def repair(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Value]:
-    """:param symbols: int32 [T]. :param starts: int64 [N], the first byte of each text.
-    :return: int32 [U], int64 [N]: the same, in UTF-8.
+def continues(g: Graph, symbols: Value, starts: Value) -> Value:
+    """:param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
+    :return: int32 [T + PADDED], 1 for the bytes that continue a character, or what becomes one U+FFFD.
     """
+    simple = is_continuation(symbols).cast(np.int32)
     leads = positions(g, (symbols >= FIRST_LEAD) & (symbols < AFTER))
     with g.scope("repair"):
-        symbols, starts = g.if_(
-            is_valid(g, symbols, starts, is_continuation(symbols), leads),
-            lambda g: [symbols, starts],
-            lambda g: list(replace_invalid(g, symbols, starts)),
-        )
-    return symbols, starts
+        stray = g.op("ReduceSum", simple, keepdims=0) - g.op("ReduceSum", followers(g, symbols, leads), keepdims=0)
+        sound = is_sound(g, bytes_at(g, symbols, leads), look_up(g, simple, starts))
+        return g.if_(
+            sound & stray.equals(0),
+            lambda g: [simple],
+            lambda g: [_within(g, _run_lengths(g, symbols, starts)).cast(np.int32)],
+        )[0]
 
 
-def is_valid(g: Graph, symbols: Value, starts: Value, continuation: Value, leads: Value) -> Value:
-    """Whether all that must follow does, nothing else follows, and no text begins in the middle.
+def bytes_at(g: Graph, symbols: Value, leads: Value) -> Value:
+    """:param symbols: int32 [T + PADDED]. :param leads: int64 [L]. :return: int32 [4, L], as many from each on."""
+    places = leads + np.arange(MOST_BYTES)[:, None]
+    return look_up(g, symbols, places.reshape(-1)).reshape(MOST_BYTES, -1)
 
-    :param continuation: bool [T], whether a symbol is a byte that follows.
-    :param leads: int64 [L], all places with a byte that begins a character of several; others may be among them.
+
+def followers(g: Graph, symbols: Value, leads: Value) -> Value:
+    """:return: int32 [L], how many bytes must follow; NEVER where no character begins."""
+    return look_up(g, g.constant(FOLLOWERS, "followers"), look_up(g, symbols, leads))
+
+
+def is_sound(g: Graph, leads: Value, continues: Value) -> Value:
+    """Whether all that must follow does, and no text begins in the middle. Where as many bytes continue a character as
+    must, the texts are UTF-8 then.
+
+    :param leads: int32 [4, L], bytes from each on that begins a character of several; others may be among them.
+    :param continues: int32 [N], not 0 where a text's first byte continues a character.
     :return: bool [].
     """
-    lead, second = look_up(g, symbols, leads), look_up(g, symbols, leads + 1)
-    wanted = look_up(g, g.constant(FOLLOWERS, "followers"), lead)
-    lowest, highest = (
-        g.constant(table, name) for table, name in ((LOWEST_SECOND, "lowest"), (HIGHEST_SECOND, "highest"))
-    )
-    good = (second >= look_up(g, lowest, lead)) & (second <= look_up(g, highest, lead)) & (wanted < NEVER)
-    for i in (2, 3):
-        good = good & ((wanted < i) | is_continuation(look_up(g, symbols, leads + i)))
-    first = look_up(g, symbols, starts)
-    wrong = g.concat([(~good).cast(np.int32), is_continuation(first).cast(np.int32), np.array([0], np.int32)])
-    stray = g.op("ReduceSum", continuation.cast(np.int32), keepdims=0) - g.op("ReduceSum", wanted, keepdims=0)
-    return g.op("ReduceMax", wrong, keepdims=0).equals(0) & stray.equals(0)
+    lead, after = g.op("Gather", leads, np.array(0)), leads.slice(1, END)
+    may_follow = lead + (np.arange(MOST_BYTES - 1, dtype=np.int32) * SYMBOLS)[:, None]
+    allowed = look_up(g, g.constant(FOLLOWING_KINDS.reshape(-1), "following_kinds"), may_follow.reshape(-1))
+    kinds = look_up(g, g.constant(KINDS, "kinds"), after.reshape(-1))
+    wrong = g.op("BitwiseAnd", kinds, allowed).equals(0).cast(np.int32)
+    wrong = g.concat([wrong, continues, np.array([0], np.int32)])
+    return g.op("ReduceMax", wrong, keepdims=0).equals(0)
 
 
 def replace_invalid(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Value]:
-    """As ``repair``, byte by byte."""
-    first = g.op("ScatterElements", zeros(g, symbols.size()), starts, ones(g, starts.size()), reduction="max")
-    wanted = look_up(g, g.constant(FOLLOWERS, "followers"), symbols)
-    lowest, highest = (
-        g.constant(table, name) for table, name in ((LOWEST_SECOND, "lowest"), (HIGHEST_SECOND, "highest"))
-    )
-    lead = (wanted > 0) & (wanted < NEVER)
-    # follows[k]: whether this byte is the one at distance k + 1 from the lead that it belongs to.
-    inner = first.equals(0)
-    follows, reached = [], lead
-    for distance in (1, 2, 3):
-        here = _shift(g, symbols, distance)
-        fits = is_continuation(here) & _shift_bool(g, inner, distance)
-        if distance == 1:
-            fits = fits & (here >= look_up(g, lowest, symbols)) & (here <= look_up(g, highest, symbols))
-        reached = reached & fits & (wanted >= distance)
-        follows.append(reached)
-    length = follows[0].cast(np.int32) + follows[1].cast(np.int32) + follows[2].cast(np.int32)
-    complete = length.equals(wanted)
-    taken, kept = None, complete
-    for distance, follow in zip((1, 2, 3), follows, strict=True):
-        back = _shift_bool(g, follow, -distance)
-        taken = back if taken is None else taken | back
-        kept = kept | _shift_bool(g, follow & complete, -distance)
-    assert taken is not None
-    replaced = ~taken & ~complete
+    """:param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
+    :return: int32 [U + PADDED], int64 [N]: the same, in UTF-8.
+    """
+    lengths = _run_lengths(g, symbols, starts)
+    complete = lengths.equals(look_up(g, g.constant(FOLLOWERS, "followers"), symbols))
+    kept = complete | _within(g, lengths * complete.cast(np.int32))
+    untouched = complete | _within(g, lengths)
     columns = []
     for i, byte in enumerate(REPLACEMENT):
-        substitute = g.op("Where", replaced, np.array([byte], np.int32), np.array([GONE], np.int32))
+        substitute = g.op("Where", untouched, np.array([GONE], np.int32), np.array([byte], np.int32))
         columns.append((g.op("Where", kept, symbols, substitute) if i == 0 else substitute).unsqueeze(1))
     grid = g.concat(columns, axis=1).reshape(-1)
     kept = grid > GONE
@@ -95,13 +87,22 @@ def replace_invalid(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Val
     return keep(g, grid, kept), look_up(g, before, starts * len(REPLACEMENT)).cast(np.int64)
 
 
-def _shift(g: Graph, values: Value, by: int) -> Value:
-    """:param values: int32 [T]. :return: int32 [T]: the value ``by`` places on, 0 past the ends."""
-    filling = np.zeros(abs(by), np.int32)
-    if by > 0:
-        return g.concat([values.slice(by, END), filling])
-    return g.concat([filling, values.slice(0, by)])
+def _run_lengths(g: Graph, symbols: Value, starts: Value) -> Value:
+    """:return: int32 [T + PADDED], how many bytes go on with the character that begins at each: 0 where none begins."""
+    kinds = look_up(g, g.constant(KINDS, "kinds"), symbols)
+    # No text's first byte goes on with a character of the one before.
+    kinds = g.op("ScatterElements", kinds, starts, ones(g, starts.size()) * KINDS[0])
+    goes_on, lengths = None, None
+    for i, allowed in enumerate(FOLLOWING_KINDS * MUST_FOLLOW):
+        here = g.op("BitwiseAnd", later(g, kinds, i + 1), look_up(g, g.constant(allowed, "must_follow"), symbols))
+        fits = (here > 0).cast(np.int32)
+        goes_on = fits if goes_on is None else goes_on * fits
+        lengths = goes_on if lengths is None else lengths + goes_on
+    assert lengths is not None
+    return lengths
 
 
-def _shift_bool(g: Graph, values: Value, by: int) -> Value:
-    return _shift(g, values.cast(np.int32), by) > 0
+def _within(g: Graph, lengths: Value) -> Value:
+    """:param lengths: int32 [T]. :return: bool [T], whether a byte is one of those that go on with a character."""
+    reach = [later(g, lengths, -i - 1) - i for i in range(MOST_BYTES - 1)]
+    return g.op("Max", *reach) > 0

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from m2v_export.text.added import AddedTable, added_table
-from m2v_export.text.alphabet import DROPPED, SEPARATOR, Alphabet, number_of, read_alphabet
-from m2v_export.text.decode import PAGE, CodeTables
+from m2v_export.text.added import added_table
+from m2v_export.text.alphabet import DROPPED, SEPARATOR, Alphabet, read_alphabet
+from m2v_export.text.decode import MOST_SAID, PAGE, CodeTables, Normalization
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.order import classes_of
 from m2v_export.text.probe import CODE_POINTS, Characters, Kind, moving_marks, read_characters
@@ -22,24 +21,24 @@ from m2v_export.text.vocabulary import Trie, Words, read_trie, read_words
 
 @dataclass(frozen=True, eq=False)
 class TextTables:
-    """:ivar alphabet: the codes of characters.
-    :ivar codes: bytes and code points to codes.
-    :ivar mark_classes: see ``order.classes_of``.
-    :ivar added: the added tokens that are looked for in the codes.
+    """:ivar normalization: bytes to codes.
     :ivar words: whole words.
     :ivar trie: pieces.
     :ivar unk_id: id of the unknown token.
+    :ivar unk_is_piece: whether it is a piece of words that are known, too.
     :ivar longest_word: characters of the longest word that is not unknown for its length.
     """
 
-    alphabet: Alphabet
-    codes: CodeTables
-    mark_classes: npt.NDArray[np.int32] | None
-    added: AddedTable | None
+    normalization: Normalization
     words: Words
     trie: Trie
     unk_id: int
+    unk_is_piece: bool
     longest_word: int
+
+    @property
+    def alphabet(self) -> Alphabet:
+        return self.normalization.alphabet
 
 
 PARTS = {
@@ -49,8 +48,8 @@ PARTS = {
 }
 """What can be put into a graph: part of tokenizer.json, and its types; None where there may be none."""
 
-LONGEST_WORD = 1 << 40
-"""No word is longer; what the tokenizer calls its limit may not fit into an int64."""
+LONGEST_WORD = 1 << 30
+"""No word is longer; what the tokenizer calls its limit may not fit into an int32."""
 
 
 def read_tables(tokenizer: Tokenizer) -> TextTables:
@@ -93,20 +92,25 @@ def _read(tokenizer: Tokenizer, config: Mapping[str, Any]) -> TextTables:
     def coded(pieces: Mapping[str, int]) -> dict[tuple[int, ...], int]:
         return {tuple(alphabet.codes[c] for c in piece): token_id for piece, token_id in pieces.items()}
 
-    words = coded(begins) | {(alphabet.added[t["content"]],): t["id"] for t in tokens}
+    unk_id = vocab[model["unk_token"]]
+    # The unknown token, where a text has it, is found as an unknown word.
+    words = coded(begins) | {(alphabet.added[t["content"]],): t["id"] for t in tokens if t["id"] != unk_id}
     raw = {tuple(t["content"].encode()): alphabet.added[t["content"]] for t in tokens if not t["normalized"]}
     in_codes = {
-        tuple(number_of(alphabet.codes[c]) for c in content): alphabet.added[token]
-        for token, content in normalized.items()
+        tuple(alphabet.codes[c] for c in content): alphabet.added[token] for token, content in normalized.items()
     }
     return TextTables(
-        alphabet=alphabet,
-        codes=read_codes(characters, alphabet, added_table(raw, SYMBOLS)),
-        mark_classes=classes_of(alphabet) if sorts_marks else None,
-        added=added_table(in_codes, alphabet.numbers),
+        normalization=Normalization(
+            alphabet=alphabet,
+            codes=read_codes(characters, alphabet),
+            added=added_table(raw, SYMBOLS),
+            normalized=added_table(in_codes, alphabet.size),
+            mark_classes=classes_of(alphabet) if sorts_marks else None,
+        ),
         words=read_words(alphabet, words),
         trie=read_trie(alphabet, coded(begins), coded(insides)),
-        unk_id=vocab[model["unk_token"]],
+        unk_id=unk_id,
+        unk_is_piece=unk_id in {*begins.values(), *insides.values()},
         longest_word=min(longest_word, LONGEST_WORD),
     )
 
@@ -130,7 +134,7 @@ def pieces_of(
     return begins, {piece: i for piece, i in inside.items() if in_one_word(piece)}
 
 
-def read_codes(characters: Characters, alphabet: Alphabet, added: AddedTable | None) -> CodeTables:
+def read_codes(characters: Characters, alphabet: Alphabet) -> CodeTables:
     """The codes of every byte and code point."""
     expansions: dict[tuple[int, ...], int] = {}
 
@@ -156,7 +160,8 @@ def read_codes(characters: Characters, alphabet: Alphabet, added: AddedTable | N
     longest = max(map(len, expansions), default=0)
     rows = [[*codes, *[DROPPED] * (longest - len(codes))] for codes in expansions]
     table = np.array(rows, np.int32).reshape(len(rows), longest)
-    return CodeTables(of_byte, np.array(page, np.int32), of_paged, table, added)
+    page += [0] * (MOST_SAID // PAGE - len(page))
+    return CodeTables(of_byte, np.array(page, np.int32), of_paged, table)
 
 
 def _added_tokens(tokenizer: Tokenizer, tokens: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,17 +3,13 @@
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.added import mark_added
-from m2v_export.text.alphabet import DROPPED, numbers_of
-from m2v_export.text.arrays import look_up, positions
+from m2v_export.text.arrays import any_of, counted, look_up
 from m2v_export.text.cut import cut
-from m2v_export.text.decode import codes_of, without
-from m2v_export.text.merge import merge
-from m2v_export.text.order import sort_marks
-from m2v_export.text.pieces import Pieces, match_pieces
+from m2v_export.text.decode import codes_of
+from m2v_export.text.pieces import Pieces, match_missed
 from m2v_export.text.tables import TextTables
-from m2v_export.text.truncate import drop, truncate
-from m2v_export.text.utf8 import symbols_of
+from m2v_export.text.truncate import finish
+from m2v_export.text.utf8 import decode
 from m2v_export.text.words import WholeWords, WordPlaces, split_words
 
 
@@ -34,50 +30,44 @@ def tokenize(
     :param unk_token_id: the token that is left out, after truncation; None for none.
     :return: int64 [T'], int64 [N]: ids, and where each text's begin.
     """
-    with g.scope("decode"):
-        symbols = symbols_of(g, utf8)
-    if max_length is not None:
-        with g.scope("cut"):
-            symbols, offsets = cut(g, symbols, offsets, max_length * median_token_length)
-    with g.scope("normalize"):
-        codes, starts = codes_of(g, symbols, offsets, tables.codes)
-        if tables.mark_classes is not None:
-            codes = sort_marks(g, codes, starts, tables.alphabet, tables.mark_classes)
-        codes, starts = _normalized_tokens(g, codes, starts, tables)
-    with g.scope("words"):
-        words = split_words(g, codes, starts, tables.alphabet)
-        ids, found = WholeWords(g, tables.words, tables.alphabet).find(g, words)
-    with g.scope("pieces"):
-        ids, offsets = _match_missed(g, words, ids, found, tables)
-    with g.scope("truncate"):
-        if max_length is not None:
-            ids, offsets = truncate(g, ids, offsets, max_length)
-        if unk_token_id is not None:
-            ids, offsets = drop(g, ids, offsets, unk_token_id)
-    return ids.cast(np.int64), offsets
+    if max_length is None:
+        symbols = decode(g, utf8)
+    else:
+        with g.stage("cut"):
+            symbols, offsets = cut(g, utf8, offsets, max_length * median_token_length)
+    with g.stage("normalize"):
+        begins, starts = codes_of(g, symbols, offsets, tables.normalization)
+    with g.stage("words"):
+        words = split_words(g, begins, tables.alphabet)
+        ids, missed = WholeWords(g, tables.words).find(g, words)
+    with g.stage("pieces"):
+        ids, offsets, unknown = _match_missed(g, words, ids, missed, starts, tables)
+    with g.stage("truncate"):
+        if unk_token_id is None:
+            return finish(g, ids, offsets, max_length, None)
+        if unk_token_id == tables.unk_id and not tables.unk_is_piece:
+            has_unknown = unknown > 0
+        else:
+            has_unknown = any_of(g, ids.equals(unk_token_id))
+        return finish(g, ids, offsets, max_length, (unk_token_id, has_unknown))
 
 
-def _normalized_tokens(g: Graph, codes: Value, starts: Value, tables: TextTables) -> tuple[Value, Value]:
-    """Find the added tokens that are matched in normalized text."""
-    if tables.added is None:
-        return codes, starts
-    codes = mark_added(g, numbers_of(g, codes, tables.alphabet), codes, starts, tables.added, DROPPED)
-    return without(g, codes, starts, codes.equals(DROPPED))
-
-
-def _match_missed(g: Graph, words: WordPlaces, ids: Value, found: Value, tables: TextTables) -> tuple[Value, Value]:
+def _match_missed(
+    g: Graph, words: WordPlaces, ids: Value, missed: Value, text_starts: Value, tables: TextTables
+) -> list[Value]:
     """Words that were not found whole become their pieces.
 
-    :param ids: int32 [W]. :param found: bool [W].
-    :return: int32 [T], int64 [N].
+    :param ids: int32 [W + 1]. :param missed: int64 [M], which words were not found; the last is the end.
+    :param text_starts: int64 [N], where each text begins in the codes.
+    :return: int32 [T], int64 [N], int32 []: 1 where a word is unknown.
     """
-    pieces = Pieces(g, tables.trie, tables.alphabet)
-    missed = positions(g, ~found)
+    pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
 
     def match(g: Graph) -> list[Value]:
-        piece_ids, piece_words, counts = match_pieces(g, pieces, words, missed, tables.unk_id, tables.longest_word)
-        merged, before = merge(g, ids, missed, piece_ids, piece_words, counts)
-        return [merged, look_up(g, before, words.first_words)]
+        return match_missed(g, pieces, words, ids, missed, text_starts, tables.longest_word)
 
-    ids, offsets = g.if_(missed.size() > 0, match, lambda g: [ids, words.first_words])
-    return ids, offsets
+    def all_found(g: Graph) -> list[Value]:
+        before = counted(g, words.begins.cast(np.int32))
+        return [ids.slice(0, -1), look_up(g, before, text_starts).cast(np.int64), g.constant(np.array(0, np.int32))]
+
+    return g.if_(missed.size() > 1, match, all_found)

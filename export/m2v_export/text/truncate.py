@@ -1,9 +1,42 @@
 """The end of the tokenizer: tokens in one row, at most so many a text, without the unknown one."""
 
+from functools import reduce
+
 import numpy as np
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.arrays import any_of, counted, if_longer, keep, lengths_of, look_up, runs
+
+
+def finish(
+    g: Graph, ids: Value, offsets: Value, max_length: int | None, unknown: tuple[int, Value] | None
+) -> tuple[Value, Value]:
+    """Truncate, then leave the unknown token out; most small batches need neither.
+
+    :param ids: int32 [T]. :param offsets: int64 [N]. :param max_length: None for all tokens.
+    :param unknown: the token, and bool [], whether some are this one; None where there is none to leave out.
+    :return: int64 [U], int64 [N].
+    """
+    needed = [] if unknown is None else [unknown[1]]
+    if max_length is not None:
+        needed.append(ids.size() > max_length)
+
+    def as_needed(g: Graph) -> list[Value]:
+        kept, starts = ids, offsets
+        if max_length is not None:
+            kept, starts = truncate(g, kept, starts, max_length)
+        if unknown is not None:
+            kept, starts = drop(g, kept, starts, unknown[0])
+        return [kept.cast(np.int64), starts]
+
+    def as_they_are(g: Graph) -> list[Value]:
+        return [ids.cast(np.int64), offsets]
+
+    if not needed:
+        ids, offsets = as_they_are(g)
+    else:
+        ids, offsets = g.if_(reduce(Value.__or__, needed), as_needed, as_they_are)
+    return ids, offsets
 
 
 def truncate(g: Graph, ids: Value, offsets: Value, max_length: int) -> tuple[Value, Value]:

@@ -1,124 +1,66 @@
 """The look-ups of WordPiece: whole words at once, and the longest piece at a place.
 
-A *window* is a run of narrow codes in one integer, the first in the lowest bits. A word's key is the number of its
-first character and windows of what follows. Words that are not found whole are matched piece by piece, in a trie whose
-nodes are found by hashing: from the node of the first character, strides of several characters (binary search over the
-length: Waldvogel et al. 1997). Each node knows the longest piece on the way to it.
+Narrow codes are packed, the first in the lowest bits. A word's key is the code of its first character and packs of what
+follows. Words that are not found whole are matched piece by piece, in a trie whose edges are *windows* found by
+hashing: runs of narrow codes in one int64. Pieces are at the end of a window of up to so many codes, longer ones behind
+nodes that a full window leads to.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from m2v_export.text.alphabet import Alphabet, number_of
-from m2v_export.text.hashing import PerfectHash, build
+from m2v_export.text.alphabet import Alphabet
+from m2v_export.text.hashing import NOT_FOUND, Bits, PerfectHash, Remainders, Spread, build, build_by_remainders
 
 KEY_BITS = 63
-"""Bits of a key part: an int64 that is not negative."""
+"""Bits of a window and the node that it begins at: an int64 that is not negative."""
 
 WORD_CHARACTERS = 13
 """Whole words are found up to this many characters at least: longer ones are rare, and made of pieces."""
 
-DEAD = -2
-"""In place of a piece's id: no piece begins here, so the word is unknown."""
 
-ENDED = -1
-"""In place of a piece's id: here the word ends."""
-
-NO_LENGTH = 1 << 30
-"""In place of a piece's length where there is none: farther than every place."""
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class WordKeys:
-    """How a word becomes a key: int64 parts of two packs each, below the last of them the first character's number.
+    """A word's key: the code of its first character, and packs of the narrow codes that follow.
 
-    :ivar width: bits of a code. :ivar packed: codes of a pack. :ivar parts: parts of a key.
-    :ivar last_codes: codes in the last part. :ivar number_bits: bits of the number.
+    :ivar width: bits of a narrow code. :ivar packed: narrow codes of a pack. :ivar packs: packs of a key.
     """
 
     width: int
     packed: int
-    parts: int
-    last_codes: int
-    number_bits: int
-
-    @property
-    def codes(self) -> int:
-        """Codes in a key. Those of a word in the table are fewer, so that a longer word has a different key."""
-        return 2 * self.packed * (self.parts - 1) + self.last_codes
-
-    @property
-    def packs(self) -> int:
-        return 2 * self.parts
-
-    @property
-    def factors(self) -> list[int]:
-        """What mixes the parts: powers of 2^64 by the golden ratio, odd, whose bits spread keys that are alike (Knuth,
-        The Art of Computer Programming 3, 6.4)."""
-        powers = [pow(0x9E3779B97F4A7C15, i + 1, 2**64) for i in range(self.parts)]
-        return [power - 2**64 if power >= 2**63 else power for power in powers]
+    packs: int
 
     @property
     def reach(self) -> int:
-        """The most characters that a key can see: the first, and the codes."""
-        return 1 + self.codes
+        """The most characters that a key can see. Words in the table have fewer, so that a longer one's key differs."""
+        return 1 + self.packs * self.packed
 
     @classmethod
     def of(cls, alphabet: Alphabet) -> "WordKeys":
-        packed, number_bits = alphabet.packed, alphabet.numbers.bit_length()
-        last = min(2 * packed, (KEY_BITS - number_bits) // alphabet.width)
-        parts = 1 + -(-(WORD_CHARACTERS - last) // (2 * packed))
-        return cls(alphabet.width, packed, max(1, parts), last, number_bits)
+        return cls(alphabet.width, alphabet.packed, -(-WORD_CHARACTERS // alphabet.packed))
 
-    def key(self, alphabet: Alphabet, codes: Sequence[int]) -> tuple[int, ...]:
-        """:param codes: of a word of less than ``reach`` characters."""
-        step = 2 * self.packed
-        parts = [pack(codes[1 + i * step : 1 + (i + 1) * step], self.width) for i in range(self.parts)]
-        parts[-1] = (parts[-1] << self.number_bits) + number_of(codes[0])
-        return tuple(parts)
+    def key(self, codes: Sequence[int]) -> list[int]:
+        """:param codes: of a word of less than ``reach`` characters. :return: its first code, and its packs."""
+        return [codes[0], *(pack(codes[1 + i * self.packed :][: self.packed], self.width) for i in range(self.packs))]
 
 
 @dataclass(frozen=True, eq=False)
 class Words:
     """Whole words.
 
+    :ivar factors: int32 or int64 [1, 1 + packs], what a word's key is hashed by: the sum of the products, which wraps
+        around as these integers do in every build of onnxruntime.
     :ivar ids: int32 [slots].
     """
 
     keys: WordKeys
+    factors: npt.NDArray[np.int32] | npt.NDArray[np.int64]
     hash: PerfectHash
     ids: npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class Trie:
-    """The longest piece at a place.
-
-    Nodes are numbered: first characters at a word's begin by their number, first characters inside a word by
-    ``inside`` + their number, then the others. The last number, which no character has, stands for a word's end.
-
-    :ivar hash: keys of one part: a window of the stride's codes, and below it the node that the stride begins at.
-    :ivar steps: int32 [slots], what to add to the node that the stride begins at, to come to the one it leads to.
-    :ivar strides: codes of each stride, in the order in which they are tried.
-    :ivar window: codes of the longest.
-    :ivar node_bits: bits below the window.
-    :ivar window_bits: bits of the window and what is below.
-    :ivar ids: int32 [nodes], the longest piece's id; DEAD where there is none, ENDED for a word's end.
-    :ivar lengths: int32 [nodes], its length in characters; NO_LENGTH where there is none.
-    """
-
-    hash: PerfectHash
-    steps: npt.NDArray[np.int32]
-    strides: tuple[int, ...]
-    window: int
-    node_bits: int
-    window_bits: int
-    inside: int
-    ids: npt.NDArray[np.int32]
-    lengths: npt.NDArray[np.int32]
 
 
 def pack(codes: Sequence[int], width: int) -> int:
@@ -126,77 +68,122 @@ def pack(codes: Sequence[int], width: int) -> int:
 
 
 def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int]) -> Words:
-    """:param begins: ids of the pieces that begin a word, and of added tokens, by their codes."""
+    """:param begins: ids of the pieces that begin a word, and of added tokens, by their codes.
+
+    :raises ValueError: when no perfect hash was found.
+    """
     keys = WordKeys.of(alphabet)
     within = {codes: token_id for codes, token_id in begins.items() if len(codes) < keys.reach}
-    parts = np.array([keys.key(alphabet, codes) for codes in within], np.int64).reshape(-1, keys.parts)
-    table, slots = build(parts.T, keys.factors)
-    stored = np.zeros(table.slots, np.int32)
-    stored[slots] = [*within.values()]
-    return Words(keys, table, stored)
+    parts = np.array([keys.key(codes) for codes in within], np.int64).reshape(-1, 1 + keys.packs).T
+    for factors, spread in _hashes(len(within), 1 + keys.packs):
+        # Products wrap around; a warning would say so.
+        with np.errstate(over="ignore"):
+            hashed = (factors.astype(np.int64) @ parts)[0].astype(factors.dtype)
+        found = build(parts, hashed, spread)
+        if found is not None:
+            table, slots = found
+            stored = np.zeros(table.slots, np.int32)
+            stored[slots] = [*within.values()]
+            return Words(keys, factors, table, stored)
+    raise ValueError(NOT_FOUND.format(len(within)))
 
 
-MOST_STRIDES = 64
+MANY_WORDS = 50_000
+"""Up to so many words hashes of 32 bits are all different after a try or two."""
+
+
+def _hashes(words: int, parts: int) -> Iterator[tuple[npt.NDArray[Any], Spread]]:
+    """Ways to hash, to be tried in turn: odd factors, or the product would lose a bit."""
+    rng, dtype = np.random.default_rng(0), np.int32 if words <= MANY_WORDS else np.int64
+    half = np.iinfo(dtype).max // 2
+    for remainders in Remainders.tries(words):
+        factors = rng.integers(-half, half, (1, parts)).astype(dtype) * 2 + 1
+        yield factors, Bits.for_keys(words) if dtype == np.int32 else remainders
+
+
+ENDED, DEAD = 0, 1
+"""Values of a place: nothing is to be found there; no piece begins there, so the word is unknown."""
+
+NODE = 1 << 30
+"""The value of what a full window leads to: NODE and the node's number, more than the value of every piece."""
+
+MOST_WINDOWS = 64
 """Steps of the search for the longest piece: enough for pieces of over a hundred characters in every alphabet."""
 
 
-def strides_for(longest: int, most: int) -> tuple[int, ...]:
-    """Strides that reach every length up to ``longest`` when each is taken where it fits.
+@dataclass(frozen=True, eq=False)
+class Trie:
+    """The longest piece at a place.
 
-    >>> strides_for(17, 6)
-    (6, 6, 4, 2, 1)
+    Nodes are numbered: first characters at a word's begin by their code, first characters inside a word by their code
+    and ``inside``, then the others.
+
+    A piece's value is its length in characters, and below its id: of two at a place, the longer one's is greater.
+
+    :ivar hash: keys of one part: a window, and below it the node that it begins at.
+    :ivar values: int32 [slots], of the piece, or of the node that a full window leads to.
+    :ivar node_values: int32 [nodes], of the longest piece on the way to a node; DEAD for none, ENDED for an end.
+    :ivar window: codes of a full window.
+    :ivar node_bits: bits below the window.
+    :ivar id_bits: bits of an id in a value.
+    :ivar windows: the most windows of a piece.
     """
-    strides = [1]
-    while sum(strides) < longest:
-        strides.insert(0, min(most, 2 ** len(strides)))
-    return tuple(strides)
+
+    hash: PerfectHash
+    values: npt.NDArray[np.int32]
+    node_values: npt.NDArray[np.int32]
+    window: int
+    node_bits: int
+    id_bits: int
+    windows: int
+    inside: int
 
 
 def read_trie(
     alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], insides: Mapping[tuple[int, ...], int]
 ) -> Trie:
-    """:param begins: ids of the pieces that begin a word, by their codes. :param insides: of those inside words."""
+    """:param begins: ids of the pieces that begin a word, by their codes. :param insides: of those inside words.
+
+    :raises ValueError: when the pieces' lengths or ids are too great.
+    """
     pieces = {(0, *codes): i for codes, i in begins.items()} | {(1, *codes): i for codes, i in insides.items()}
-    longest = max((len(piece) - 1 for piece in pieces), default=1)
-    most_nodes = 2 * alphabet.numbers + sum(len(piece) for piece in pieces)
-    node_bits = most_nodes.bit_length()
-    most = (KEY_BITS - node_bits) // alphabet.width
-    strides = strides_for(longest - 1, most)
-    if len(strides) > MOST_STRIDES:
-        raise ValueError(f"model: a piece of {longest} characters, at most {most * MOST_STRIDES} can be found")
-    edges = _edges(pieces, strides)
-    count = 2 * alphabet.numbers + len(edges)
+    roots = 2 * alphabet.size
+    # The longest window that leaves room for the nodes, which are fewer the longer it is.
+    for window in range(KEY_BITS // alphabet.width, 0, -1):
+        # The ways to the nodes: 0 or 1, the first character, full windows.
+        ways = {piece[:end] for piece in pieces for end in range(2 + window, len(piece) + 1, window)}
+        node_bits = (roots + len(ways) - 1).bit_length()
+        if window * alphabet.width + node_bits <= KEY_BITS:
+            break
     # In no order, or keys that follow each other would be in the same places of the hash.
-    numbers = 2 * alphabet.numbers + np.random.default_rng(0).permutation(len(edges))
-    nodes = {path: number for (path, _), number in zip(edges, numbers.tolist(), strict=True)}
-    nodes |= {path[:2]: path[0] * alphabet.numbers + number_of(path[1]) for path in pieces}
-    before = [nodes[path[: -strides[i]]] for path, i in edges]
-    windows = [pack(path[-strides[i] :], alphabet.width) << node_bits for path, i in edges]
-    table, slots = build(np.array([windows], np.int64) + np.array(before, np.int64))
-    steps = np.zeros(table.slots, np.int32)
-    steps[slots] = [nodes[path] - node for (path, _), node in zip(edges, before, strict=True)]
-    ids = np.full(count, DEAD, np.int32)
-    lengths = np.full(count, NO_LENGTH, np.int32)
+    numbers = roots + np.random.default_rng(0).permutation(len(ways))
+    nodes: dict[tuple[int, ...], int] = dict(zip(sorted(ways), numbers.tolist(), strict=True))
+    nodes |= {path[:2]: path[0] * alphabet.size + path[1] for path in pieces}
+    longest, id_bits = max(map(len, pieces), default=1) - 1, max([1, *pieces.values()]).bit_length()
+    windows = -(-(longest - 1) // window)
+    if windows > MOST_WINDOWS:
+        raise ValueError(f"model: a piece of {longest} characters, at most {window * MOST_WINDOWS} can be found")
+    if longest << id_bits >= NODE:
+        raise ValueError(f"model: a piece of {longest} characters, at most {(NODE >> id_bits) - 1} can be told")
+
+    def value(piece: tuple[int, ...]) -> int:
+        return (len(piece) - 1 << id_bits) + pieces[piece]
+
+    def edge(path: tuple[int, ...]) -> int:
+        before = 2 + (len(path) - 3) // window * window
+        return (pack(path[before:], alphabet.width) << node_bits) + nodes[path[:before]]
+
+    leads = {edge(path): value(path) for path in pieces if len(path) > 2}
+    leads |= {edge(path): NODE + nodes[path] for path in ways}
+    keys = np.array([*leads], np.int64)
+    table, slots = build_by_remainders(keys, keys)
+    values = np.full(table.slots, ENDED, np.int32)
+    values[slots] = [*leads.values()]
+    node_values = np.full(roots + len(ways), DEAD, np.int32)
     for path, node in nodes.items():
         best = next((path[:end] for end in range(len(path), 1, -1) if path[:end] in pieces), None)
         if best is not None:
-            ids[node], lengths[node] = pieces[best], len(best) - 1
-    ids[2 * alphabet.numbers - 1] = ENDED
-    window = max(strides)
-    window_bits = window * alphabet.width + node_bits
-    return Trie(table, steps, strides, window, node_bits, window_bits, alphabet.numbers, ids, lengths)
-
-
-def _edges(pieces: Iterable[tuple[int, ...]], strides: Sequence[int]) -> list[tuple[tuple[int, ...], int]]:
-    """The nodes that the search for each piece comes by, with the number of the stride that leads there.
-
-    :param pieces: each 0 or 1 (inside a word) and codes.
-    """
-    edges: dict[tuple[int, ...], int] = {}
-    for piece in pieces:
-        depth = 2
-        for i, stride in enumerate(strides):
-            if depth + stride <= len(piece):
-                depth += stride
-                edges[piece[:depth]] = i
-    return list(edges.items())
+            node_values[node] = value(best)
+    # The last code inside a word stands for a separator.
+    node_values[[alphabet.end, alphabet.size - 1]] = ENDED
+    return Trie(table, values, node_values, window, node_bits, id_bits, windows, alphabet.size)
