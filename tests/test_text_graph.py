@@ -102,7 +102,7 @@ def test_boundaries_of_texts(session: ort.InferenceSession) -> None:
         assert_exact(potion_tokenizer(), texts[i:] + texts[:i], session)
 
 
-RARE = [
+RARE: list[str | bytes] = [
     *("é", "’", "“Ça”", " — ", "…", "\u00a0", "❤\ufe0f", "\u200d", "a\u0301", "한글", "ﬁ", "漢", "İ", "\x00", "\t"),
     *("[", "[x]", "[MASK]", "[UNK]", "[MAS", b"\xc3", b"\xa9", b"\xe2\x80", b"\xff", "é" * 40, "x" * 101, " " * 40),
 ]

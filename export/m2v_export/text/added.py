@@ -79,7 +79,7 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
         without = g.op("ScatterElements", codes, covered, gone)
         return [g.op("ScatterElements", without, places, found)]
 
-    return g.if_((candidates.size() > 0).squeeze(0), search, lambda g: [codes])[0]
+    return g.if_(candidates.size() > 0, search, lambda g: [codes])[0]
 
 
 def may_begin(g: Graph, symbols: Value, table: AddedTable) -> Value:
@@ -131,11 +131,7 @@ def _tokens_at(g: Graph, columns: Value, places: Value, starts: Value, table: Ad
     trips = g.constant(np.array(table.longest))
     _, found, lengths = g.loop([none + BEGINNING, none, places * 0], one_more, trips=trips)
     is_token = lengths > 0
-    return (
-        keep(g, places, is_token),
-        keep(g, lengths, is_token),
-        keep(g, found, is_token),
-    )
+    return keep(g, places, is_token), keep(g, lengths, is_token), keep(g, found, is_token)
 
 
 def _without_overlaps(g: Graph, size: Value, places: Value, lengths: Value) -> Value:
@@ -154,6 +150,5 @@ def _without_overlaps(g: Graph, size: Value, places: Value, lengths: Value) -> V
         marks = g.op("ScatterElements", zeros(g, jump.size()), np.array([0]), np.array([1], np.int32))
         return [reachable(g, marks, jump).slice(0, -1) > 0]
 
-    clash = g.op("Cast", places.slice(1, END) < ends.slice(0, -1), to=6)
-    overlaps = g.op("ReduceMax", g.concat([np.array([0], np.int32), clash]), keepdims=0) > 0
+    overlaps = any_of(g, places.slice(1, END) < ends.slice(0, -1))
     return g.if_(overlaps, follow, lambda g: [lengths > 0])[0]

@@ -76,9 +76,7 @@ def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int]) -> Wor
     within = {codes: token_id for codes, token_id in begins.items() if len(codes) < keys.reach}
     parts = np.array([keys.key(codes) for codes in within], np.int64).reshape(-1, 1 + keys.packs).T
     for factors, spread in _hashes(len(within), 1 + keys.packs):
-        # Products wrap around; a warning would say so.
-        with np.errstate(over="ignore"):
-            hashed = (factors.astype(np.int64) @ parts)[0].astype(factors.dtype)
+        hashed = (factors.astype(np.int64) @ parts)[0].astype(factors.dtype)
         found = build(parts, hashed, spread)
         if found is not None:
             table, slots = found
@@ -127,6 +125,7 @@ class Trie:
     :ivar node_bits: bits below the window.
     :ivar id_bits: bits of an id in a value.
     :ivar windows: the most windows of a piece.
+    :ivar inside: what is added to a code inside a word.
     """
 
     hash: PerfectHash
