@@ -15,7 +15,7 @@ from m2v_export.graph import Graph, Value
 from m2v_export.text.added import BEGINNING, NO_STATE, AddedTable, mark_added, may_begin
 from m2v_export.text.alphabet import CANDIDATE, DROPPED, LEAD, Alphabet, indices_of
 from m2v_export.text.arrays import any_of, counted_at, keep, look_up, positions
-from m2v_export.text.holes import RARE, Leads, closed, codes_with_holes
+from m2v_export.text.holes import Leads, are_few, closed, codes_with_holes
 from m2v_export.text.order import sort_marks
 from m2v_export.text.repair import bytes_at, followers, is_sound, replace_invalid
 from m2v_export.text.utf8 import FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, SYMBOLS
@@ -137,17 +137,20 @@ def careful_codes(
 
     if tables.mark_classes is not None or tables.normalized is not None:
         return many(g)
-    filled, holes = codes_with_holes(g, codes, leads, tables.alphabet)
+    none = g.constant(np.zeros(0, np.int64))
+    filled, holes = g.if_(
+        sound & ~special & are_few(g, codes, leads, tables.alphabet),
+        lambda g: list(codes_with_holes(g, codes, leads, tables.alphabet)),
+        lambda g: [codes, none],
+    )
 
     def few(g: Graph) -> list[Value]:
         words = find_begins(g, filled, starts, tables.alphabet)
         (codes,) = g.if_(holes.size() > 0, lambda g: [closed(g, words, holes, tables.alphabet)], lambda g: [filled])
         return [codes, starts, words.begins, words.places]
 
-    # What has no code yet is a byte too many, or a character that becomes nothing or several.
-    all_coded = g.op("ReduceMax", filled, keepdims=0) < DROPPED
-    are_few = (holes.size() * RARE < filled.size()).squeeze(0)
-    return g.if_(sound & all_coded & ~special & are_few, few, many)
+    # What has no code yet is a byte too many, or a character that becomes nothing or several; or they are not few.
+    return g.if_(g.op("ReduceMax", filled, keepdims=0) < DROPPED, few, many)
 
 
 def _codes_with_many(

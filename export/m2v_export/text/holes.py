@@ -16,8 +16,8 @@ from m2v_export.text.places import places_of
 from m2v_export.text.utf8 import MOST_BYTES
 from m2v_export.text.words import Begins
 
-RARE = 64
-"""Codes a hole: with more holes it is faster to take out all bytes that follow."""
+RARE_HOLES, RARE_BYTES = 64, 8
+"""Codes a hole, and a byte that follows: with more of them it is faster to take out all bytes that follow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +32,25 @@ class Leads:
     followers: Value
 
 
+def _are_parts(leads: Leads, alphabet: Alphabet) -> Value:
+    """:return: bool [L], whether a character is part of a word."""
+    return (leads.codes >= 0) & (leads.codes < alphabet.isolated)
+
+
+def are_few(g: Graph, codes: Value, leads: Leads, alphabet: Alphabet) -> Value:
+    """:param codes: int32 [C]. :return: bool [], whether there are few enough bytes that follow."""
+    weights = _are_parts(leads, alphabet).cast(np.int32) * (RARE_HOLES - RARE_BYTES) + RARE_BYTES
+    weighed = g.op("ReduceSum", (leads.followers * weights).cast(np.int64), keepdims=0)
+    return weighed < g.op("Size", codes)
+
+
 def codes_with_holes(g: Graph, codes: Value, leads: Leads, alphabet: Alphabet) -> tuple[Value, Value]:
     """:param codes: int32 [C], to be changed where characters have several bytes.
     :return: int32 [C], int64 [H]: codes, and where holes are, some of them more than once.
     """
-    part = (leads.codes >= 0) & (leads.codes < alphabet.isolated)
-    filling = g.op("Where", part, np.array(alphabet.hole, np.int32), np.array(SEPARATOR, np.int32))
+    filling = g.op(
+        "Where", _are_parts(leads, alphabet), np.array(alphabet.hole, np.int32), np.array(SEPARATOR, np.int32)
+    )
     # What has fewer bytes than there can be is written several times.
     behind = g.op("Min", leads.followers, np.arange(MOST_BYTES, dtype=np.int32)[:, None])
     values = g.op("Where", behind > 0, filling, leads.codes).reshape(-1)

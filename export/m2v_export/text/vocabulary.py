@@ -149,8 +149,8 @@ def read_trie(
     roots = 2 * alphabet.size
     # The longest window that leaves room for the nodes, which are fewer the longer it is.
     for window in range(KEY_BITS // alphabet.width, 0, -1):
-        # The ways to the nodes: 0 or 1, the first character, full windows.
-        ways = {piece[:end] for piece in pieces for end in range(2 + window, len(piece) + 1, window)}
+        # The ways to the nodes from which pieces go on: 0 or 1, the first character, full windows.
+        ways = {piece[:end] for piece in pieces for end in range(2 + window, len(piece), window)}
         node_bits = (roots + len(ways) - 1).bit_length()
         if window * alphabet.width + node_bits <= KEY_BITS:
             break
