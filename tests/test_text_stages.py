@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from m2v_export.graph import Graph, Value
 from m2v_export.text import vocabulary
 from m2v_export.text.added import added_table, mark_added, may_begin
-from m2v_export.text.arrays import BLOCK, MANY, counted_at, groups, reachable, runs
+from m2v_export.text.arrays import BLOCK, MANY, counted_at, doubled, groups, reachable, runs
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
 from m2v_export.text.hashing import Bits, HashTable, build, build_by_remainders
@@ -274,11 +274,12 @@ def test_runs() -> None:
     assert starts.tolist() == [0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("rounds", [None, 2])
-def test_reachable(rounds: int | None) -> None:
+def test_reachable() -> None:
     marks, jump = np.array([0, 1, 0, 0, 0, 0, 0], np.int32), np.array([1, 3, 3, 4, 6, 6, 6], np.int32)
-    (found,) = run_on_arrays(lambda g, marks, jump: [reachable(g, marks, jump, rounds)], marks, jump)
+    (found,) = run_on_arrays(lambda g, *x: [reachable(g, *x)], marks, jump)
     assert found.tolist() == [0, 1, 0, 1, 1, 0, 1]
+    found, further = run_on_arrays(lambda g, marks, jump: list(doubled(g, marks, jump, 2)), marks, jump)
+    assert (found.tolist(), further.tolist()) == ([0, 1, 0, 1, 1, 0, 1], [6, 6, 6, 6, 6, 6, 6])
 
 
 @pytest.mark.parametrize("size", [1, BLOCK, MANY + 1, MANY + BLOCK])

@@ -10,6 +10,7 @@ __all__ = [
     "any_of",
     "counted",
     "counted_at",
+    "doubled",
     "groups",
     "if_longer",
     "keep",
@@ -154,25 +155,24 @@ def runs(g: Graph, values: Value, starts: Value, lengths: Value) -> tuple[Value,
     return look_up(g, values, look_up(g, places, group) + place), counted(g, lengths)
 
 
-def reachable(g: Graph, marks: Value, jump: Value, rounds: int | None = None) -> Value:
+def reachable(g: Graph, marks: Value, jump: Value) -> Value:
     """Mark what can be reached from what is marked, in rounds that double the distance.
 
     :param marks: int32 [P], 0 or 1, P > 0.
-    :param jump: int32 [P], the place that each leads to: a later one, or itself, where a chain ends.
-    :param rounds: how many; None for as many as it takes.
+    :param jump: int32 or int64 [P], the place that each leads to: a later one, or itself, where a chain ends.
     :return: int32 [P].
     """
 
-    def one_round(g: Graph, marks: Value, jump: Value) -> tuple[Value, Value]:
-        # Several places may lead to one: a maximum is defined where they do.
-        return g.op("ScatterElements", marks, jump, marks, reduction="max"), look_up(g, jump, jump)
-
-    def body(g: Graph, _: Value, marks: Value, jump: Value) -> tuple[Value, list[Value], list[Value]]:
-        marks, further = one_round(g, marks, jump)
+    def one_round(g: Graph, _: Value, marks: Value, jump: Value) -> tuple[Value, list[Value], list[Value]]:
+        marks, further = doubled(g, marks, jump)
         return (g.op("ReduceMax", further - jump, keepdims=0) > 0), [marks, further], []
 
-    if rounds is None:
-        return g.loop([marks, jump], body)[0]
+    return g.loop([marks, jump], one_round)[0]
+
+
+def doubled(g: Graph, marks: Value, jump: Value, rounds: int = 1) -> tuple[Value, Value]:
+    """Some rounds of ``reachable``. :return: as ``marks`` and ``jump``."""
     for _ in range(rounds):
-        marks, jump = one_round(g, marks, jump)
-    return marks
+        # Several places may lead to one: a maximum is defined where they do.
+        marks, jump = g.op("ScatterElements", marks, jump, marks, reduction="max"), look_up(g, jump, jump)
+    return marks, jump

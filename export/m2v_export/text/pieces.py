@@ -5,13 +5,14 @@ word's first character. Many: one piece a round of all words that go on. A chain
 makes the whole word unknown.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import Alphabet
-from m2v_export.text.arrays import keep, look_up, positions, reachable, zeros
+from m2v_export.text.arrays import doubled, keep, look_up, positions, reachable, zeros
 from m2v_export.text.hashing import HashTable
 from m2v_export.text.merge import merge_at_codes, merge_at_words
 from m2v_export.text.places import MissedPlaces, places_of
@@ -151,40 +152,47 @@ def match_missed(
         last = look_up(g, words.codes, starts + g.op("Min", gaps - 1, np.array([longest_word], np.int32)))
         return ((gaps > longest_word) & (last >= 0)).cast(np.int32)
 
-    def at_codes(g: Graph, found: Value, unknown: Value) -> list[Value]:
-        emitted, unknown = emit(g, pieces, places, found, unknown)
-        return results(merge_at_codes(g, words, values, places, emitted, text_starts), unknown)
-
     def many(g: Graph) -> list[Value]:
         emitted, unknown = emit(g, pieces, places, step(g, pieces, places, search), too_long(g))
         return results(merge_at_words(g, words, values, missed, sizes, places, emitted, text_starts), unknown)
 
     def few(g: Graph) -> list[Value]:
-        return at_codes(g, leap(g, pieces, places, search, SHORT_ROUNDS), places.zeros)
-
-    def long(g: Graph) -> list[Value]:
-        return at_codes(g, leap(g, pieces, places, search), too_long(g))
-
-    def few_or_long(g: Graph) -> list[Value]:
-        # Where the limit is that low, a word of SHORT_WORD places may be too long.
-        if longest_word < SHORT_WORD:
-            return long(g)
-        return g.if_(g.op("ReduceMax", sizes) <= SHORT_WORD, few, long)
+        found, unknown = leap(g, pieces, places, search, sizes, longest_word, too_long)
+        emitted, unknown = emit(g, pieces, places, found, unknown)
+        return results(merge_at_codes(g, words, values, places, emitted, text_starts), unknown)
 
     are_many = missed.size() > FEW_WORDS
     if longest_word >= STEPPED_WORD:
         are_many = are_many & (g.op("ReduceMax", sizes) <= STEPPED_WORD)
-    return g.if_(are_many, many, few_or_long)
+    return g.if_(are_many, many, few)
 
 
-def leap(g: Graph, pieces: Pieces, places: MissedPlaces, search: Search, rounds: int | None = None) -> Value:
+def leap(
+    g: Graph,
+    pieces: Pieces,
+    places: MissedPlaces,
+    search: Search,
+    sizes: Value,
+    longest_word: int,
+    too_long: Callable[[Graph], Value],
+) -> tuple[Value, Value]:
     """Search at all places at once, then follow the chains, doubling the distance: no word is too long for this.
 
-    :param rounds: how often to double, where that is known to be enough.
-    :return: int32 [P], values where a chain comes by, else 0.
+    :param sizes: int32 [M], each word's places. :param too_long: int32 [M], 1 for words longer than ``longest_word``.
+    :return: int32 [P], values where a chain comes by, else 0; int32 [M], 1 for what is too long.
     """
     values = pieces.longest(g, search)
-    return values * reachable(g, 1 - places.inside, places.here + pieces.length(values), rounds)
+    reached, jump = doubled(g, 1 - places.inside, places.here + pieces.length(values), SHORT_ROUNDS)
+
+    def longer(g: Graph) -> list[Value]:
+        return [reachable(g, reached, jump), too_long(g)]
+
+    if longest_word < SHORT_WORD:
+        reached, unknown = longer(g)
+    else:
+        is_short = g.op("ReduceMax", sizes) <= SHORT_WORD
+        reached, unknown = g.if_(is_short, lambda g: [reached, places.zeros], longer)
+    return values * reached, unknown
 
 
 def step(g: Graph, pieces: Pieces, places: MissedPlaces, search: Search) -> Value:
