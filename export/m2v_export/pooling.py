@@ -221,17 +221,27 @@ def _unknown(g: Graph, ids: Value, offsets: Value, unk_token_id: int) -> Value:
 
     :param ids: int64 [T]. :param offsets: int64 [N]. :return: int64 [N].
     """
-    # One more, for texts that begin where the ids end.
-    is_it = ids.equals(unk_token_id).cast(np.int32)
-    padded = g.concat([is_it, np.array([0], np.int32)])
+    is_it = ids.equals(unk_token_id)
 
     def count(g: Graph) -> list[Value]:
-        before = g.op("CumSum", padded, np.array(0), exclusive=1).of_rank(1)
-        until = look_up(g, before, offsets)
-        return [lengths_of(g, until.cast(np.int64), before.slice(-1, END).cast(np.int64))]
+        # One more, for texts that begin where the ids end.
+        before = counted(g, g.concat([is_it.cast(np.int64), np.array([0])]))
+        return [lengths_of(g, look_up(g, before, offsets), before.slice(-1, END))]
 
-    found = g.op("ReduceMax", padded, keepdims=0) > 0
-    return g.if_(found, count, lambda g: [offsets * 0])[0]
+    return g.if_(any_of(g, is_it), count, lambda g: [offsets * 0])[0]
+
+
+def any_of(g: Graph, flags: Value) -> Value:
+    """:param flags: bool [P]. :return: bool []: whether one is true; False for none."""
+    return g.op("ReduceSum", flags.cast(np.int32), keepdims=0) > 0
+
+
+def counted(g: Graph, counts: Value) -> Value:
+    """The sum of what is before each place.
+
+    :param counts: int32 or int64 [P]. :return: the same dtype, [P].
+    """
+    return g.op("CumSum", counts, np.array(0), exclusive=1).of_rank(1)
 
 
 def lengths_of(g: Graph, offsets: Value, end: Value) -> Value:

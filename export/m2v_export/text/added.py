@@ -69,12 +69,7 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
         first = _without_overlaps(g, symbols.size(), places, lengths)
         places, lengths, found = (keep(g, of, first) for of in (places, lengths, found))
         column = np.arange(table.longest)
-        covered = g.op(
-            "Compress",
-            (places.unsqueeze(1) + column).reshape(-1),
-            (lengths.unsqueeze(1) > column).reshape(-1),
-            axis=0,
-        )
+        covered = keep(g, (places.unsqueeze(1) + column).reshape(-1), (lengths.unsqueeze(1) > column).reshape(-1))
         gone = g.op("Expand", np.array([dropped], np.int32), covered.size())
         without = g.op("ScatterElements", codes, covered, gone)
         return [g.op("ScatterElements", without, places, found)]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from m2v_export.graph import Branch, Graph, Value
-from m2v_export.pooling import END, lengths_of, look_up
+from m2v_export.pooling import END, any_of, counted, lengths_of, look_up
 
 __all__ = [
     "END",
@@ -16,7 +16,6 @@ __all__ = [
     "keep",
     "later",
     "lengths_of",
-    "longest_of",
     "look_up",
     "numbered",
     "ones",
@@ -62,14 +61,6 @@ def places_where(g: Graph, flags: Value) -> Value:
     return keep(g, g.op("Range", np.array(0, np.int32), size, np.array(1, np.int32)), flags)
 
 
-def counted(g: Graph, counts: Value) -> Value:
-    """The sum of what is before each place.
-
-    :param counts: int32 or int64 [P]. :return: the same dtype, [P].
-    """
-    return g.op("CumSum", counts, np.array(0), exclusive=1).of_rank(1)
-
-
 def counted_at(g: Graph, flags: Value, at: Value) -> Value:
     """How many are true before some places.
 
@@ -106,16 +97,6 @@ def later(g: Graph, values: Value, by: int) -> Value:
     return g.op("Pad", values, np.array([-by, by]))
 
 
-def any_of(g: Graph, flags: Value) -> Value:
-    """:param flags: bool [P]. :return: bool []: whether one is true; False for none."""
-    return g.op("ReduceSum", flags.cast(np.int32), keepdims=0) > 0
-
-
-def longest_of(g: Graph, offsets: Value, end: Value) -> Value:
-    """:return: int64 [1]: the greatest of ``lengths_of``, 0 for none."""
-    return g.op("ReduceMax", g.concat([lengths_of(g, offsets, end), np.array([0])]))
-
-
 def if_longer(g: Graph, offsets: Value, end: Value, most: int, then: Branch, otherwise: Branch) -> list[Value]:
     """``then`` where a run is longer than that, which needs no look at the runs where all together are not.
 
@@ -123,7 +104,8 @@ def if_longer(g: Graph, offsets: Value, end: Value, most: int, then: Branch, oth
     """
 
     def look(g: Graph) -> list[Value]:
-        return g.if_(longest_of(g, offsets, end) > most, then, otherwise)
+        longest = g.op("ReduceMax", g.concat([lengths_of(g, offsets, end), np.array([0])]))
+        return g.if_(longest > most, then, otherwise)
 
     return g.if_(end > most, look, otherwise)
 

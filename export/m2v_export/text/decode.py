@@ -17,7 +17,7 @@ from m2v_export.text.alphabet import CANDIDATE, DROPPED, LEAD, Alphabet, indices
 from m2v_export.text.arrays import any_of, counted_at, keep, look_up, positions
 from m2v_export.text.holes import Leads, are_few, closed, codes_with_holes
 from m2v_export.text.order import sort_marks
-from m2v_export.text.repair import bytes_at, followers, is_sound, replace_invalid
+from m2v_export.text.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
 from m2v_export.text.utf8 import FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, SYMBOLS
 from m2v_export.text.words import Begins, find_begins
 
@@ -124,7 +124,7 @@ def careful_codes(
     """
     places = positions(g, codes >= LEAD)
     bytes_ = bytes_at(g, symbols, places)
-    leads = Leads(places, _codes_at(g, bytes_, tables.codes), followers(g, symbols, places))
+    leads = Leads(places, _codes_at(g, bytes_, tables.codes), followers(g, bytes_))
     with g.scope("repair"):
         sound = is_sound(g, bytes_, look_up(g, codes, starts).equals(DROPPED).cast(np.int32))
     special = g.constant(np.array(False))
@@ -169,10 +169,7 @@ def _codes_with_many(
     """
     decoded = g.op("ScatterElements", codes, leads.places, leads.codes)
     with g.scope("repair"):
-        gone = g.op("ReduceSum", decoded.equals(DROPPED).cast(np.int32), keepdims=0)
-        expected = leads.followers + leads.codes.equals(DROPPED).cast(np.int32)
-        stray = gone - g.op("ReduceSum", expected, keepdims=0)
-        valid = sound & stray.equals(0)
+        valid = sound & none_stray(g, codes.equals(DROPPED).cast(np.int32), leads.followers)
     several = any_of(g, leads.codes > DROPPED)
 
     def special_codes(g: Graph) -> list[Value]:

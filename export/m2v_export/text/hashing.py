@@ -7,7 +7,7 @@ the table: exact, not a matter of probability.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ MORE_PLACES = 200
 """With every try one more in so many places: the more keys, the likelier some of them crowd."""
 
 Integers = npt.NDArray[Any]
+Way = TypeVar("Way")
 
 
 class Spread(Protocol):
@@ -143,20 +144,25 @@ def build(keys: Integers, hashed: Integers, spread: Spread) -> tuple[PerfectHash
     return PerfectHash(spread, displacements, stored), found
 
 
-def build_by_remainders(keys: Integers, hashed: Integers) -> tuple[PerfectHash, npt.NDArray[np.int64]]:
-    """As ``build``, for keys of one part.
+def first_built(
+    keys: Integers, tries: Iterable[tuple[Way, Integers, Spread]]
+) -> tuple[Way, PerfectHash, npt.NDArray[np.int64]]:
+    """As ``build``, by the first way to hash that serves.
 
-    :param keys: int64 [n].
-    :raises ValueError: when no way to hash was found.
+    :param tries: ways: whatever tells them apart, what each key is hashed to, and its spread.
+    :raises ValueError: when none does.
     """
-    for spread in Remainders.tries(len(keys)):
-        found = build(keys[None], hashed, spread)
+    for way, hashed, spread in tries:
+        found = build(keys, hashed, spread)
         if found is not None:
-            return found
-    raise ValueError(NOT_FOUND.format(len(keys)))
+            return way, *found
+    raise ValueError(f"no perfect hash of {keys.shape[1]} keys found in {TRIES} tries")
 
 
-NOT_FOUND = f"no perfect hash of {{}} keys found in {TRIES} tries"
+def build_by_remainders(keys: Integers, hashed: Integers) -> tuple[PerfectHash, npt.NDArray[np.int64]]:
+    """As ``first_built``, for keys of one part. :param keys: int64 [n]."""
+    tries = ((None, hashed, spread) for spread in Remainders.tries(len(keys)))
+    return first_built(keys[None], tries)[1:]
 
 
 def _prime(least: int) -> int:

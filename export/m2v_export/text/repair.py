@@ -32,10 +32,10 @@ def continues(g: Graph, symbols: Value, starts: Value) -> Value:
     simple = is_continuation(symbols).cast(np.int32)
     leads = positions(g, (symbols >= FIRST_LEAD) & (symbols < AFTER))
     with g.scope("repair"):
-        stray = g.op("ReduceSum", simple, keepdims=0) - g.op("ReduceSum", followers(g, symbols, leads), keepdims=0)
-        sound = is_sound(g, bytes_at(g, symbols, leads), look_up(g, simple, starts))
+        bytes_ = bytes_at(g, symbols, leads)
+        sound = is_sound(g, bytes_, look_up(g, simple, starts))
         return g.if_(
-            sound & stray.equals(0),
+            sound & none_stray(g, simple, followers(g, bytes_)),
             lambda g: [simple],
             lambda g: [_within(g, _run_lengths(g, symbols, starts)).cast(np.int32)],
         )[0]
@@ -47,14 +47,15 @@ def bytes_at(g: Graph, symbols: Value, leads: Value) -> Value:
     return look_up(g, symbols, places.reshape(-1)).reshape(MOST_BYTES, -1)
 
 
-def followers(g: Graph, symbols: Value, leads: Value) -> Value:
-    """:return: int32 [L], how many bytes must follow; NEVER where no character begins."""
-    return look_up(g, g.constant(FOLLOWERS, "followers"), look_up(g, symbols, leads))
+def followers(g: Graph, bytes_: Value) -> Value:
+    """:param bytes_: as ``bytes_at`` gives them.
+    :return: int32 [L], how many bytes must follow the first; NEVER where no character begins.
+    """
+    return look_up(g, g.constant(FOLLOWERS, "followers"), g.op("Gather", bytes_, np.array(0)))
 
 
 def is_sound(g: Graph, leads: Value, continues: Value) -> Value:
-    """Whether all that must follow does, and no text begins in the middle. Where as many bytes continue a character as
-    must, the texts are UTF-8 then.
+    """Whether all that must follow does, and no text begins in the middle: with ``none_stray``, whether it is UTF-8.
 
     :param leads: int32 [4, L], bytes from each on that begins a character of several; others may be among them.
     :param continues: int32 [N], not 0 where a text's first byte continues a character.
@@ -67,6 +68,15 @@ def is_sound(g: Graph, leads: Value, continues: Value) -> Value:
     wrong = g.op("BitwiseAnd", kinds, allowed).equals(0).cast(np.int32)
     wrong = g.concat([wrong, continues, np.array([0], np.int32)])
     return g.op("ReduceMax", wrong, keepdims=0).equals(0)
+
+
+def none_stray(g: Graph, continues: Value, followers: Value) -> Value:
+    """Whether as many bytes continue a character as must.
+
+    :param continues: int32 [T], 1 for those that do. :param followers: int32 [L], how many must.
+    :return: bool [].
+    """
+    return g.op("ReduceSum", continues, keepdims=0).equals(g.op("ReduceSum", followers, keepdims=0))
 
 
 def replace_invalid(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Value]:

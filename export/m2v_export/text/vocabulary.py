@@ -8,13 +8,14 @@ nodes that a full window leads to.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from m2v_export.text.alphabet import Alphabet
-from m2v_export.text.hashing import NOT_FOUND, Bits, PerfectHash, Remainders, Spread, build, build_by_remainders
+from m2v_export.text.hashing import TRIES, Bits, PerfectHash, Remainders, Spread, build_by_remainders, first_built
 
 KEY_BITS = 63
 """Bits of a window and the node that it begins at: an int64 that is not negative."""
@@ -75,28 +76,28 @@ def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int]) -> Wor
     keys = WordKeys.of(alphabet)
     within = {codes: token_id for codes, token_id in begins.items() if len(codes) < keys.reach}
     parts = np.array([keys.key(codes) for codes in within], np.int64).reshape(-1, 1 + keys.packs).T
-    for factors, spread in _hashes(len(within), 1 + keys.packs):
-        hashed = (factors.astype(np.int64) @ parts)[0].astype(factors.dtype)
-        found = build(parts, hashed, spread)
-        if found is not None:
-            table, slots = found
-            stored = np.zeros(table.slots, np.int32)
-            stored[slots] = [*within.values()]
-            return Words(keys, factors, table, stored)
-    raise ValueError(NOT_FOUND.format(len(within)))
+    factors, table, slots = first_built(parts, _hashes(parts))
+    stored = np.zeros(table.slots, np.int32)
+    stored[slots] = [*within.values()]
+    return Words(keys, factors, table, stored)
 
 
 MANY_WORDS = 50_000
 """Up to so many words hashes of 32 bits are all different after a try or two."""
 
 
-def _hashes(words: int, parts: int) -> Iterator[tuple[npt.NDArray[Any], Spread]]:
-    """Ways to hash, to be tried in turn: odd factors, or the product would lose a bit."""
-    rng, dtype = np.random.default_rng(0), np.int32 if words <= MANY_WORDS else np.int64
+def _hashes(parts: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any], Spread]]:
+    """Ways to hash words, for ``first_built``: odd factors, or the product would lose a bit.
+
+    :param parts: int64 [1 + packs, words].
+    """
+    words, rng = parts.shape[1], np.random.default_rng(0)
+    dtype: type[np.signedinteger[Any]] = np.int32 if words <= MANY_WORDS else np.int64
+    spreads = repeat(Bits.for_keys(words), TRIES) if dtype is np.int32 else Remainders.tries(words)
     half = np.iinfo(dtype).max // 2
-    for remainders in Remainders.tries(words):
-        factors = rng.integers(-half, half, (1, parts)).astype(dtype) * 2 + 1
-        yield factors, Bits.for_keys(words) if dtype == np.int32 else remainders
+    for spread in spreads:
+        factors = rng.integers(-half, half, (1, len(parts))).astype(dtype) * 2 + 1
+        yield factors, (factors.astype(np.int64) @ parts)[0].astype(dtype), spread
 
 
 ENDED, DEAD = 0, 1
