@@ -68,6 +68,18 @@ def test_invalid_bytes(session: ort.InferenceSession) -> None:
     assert_exact(potion_tokenizer(), invalid_texts(3000), session)
 
 
+@pytest.mark.parametrize("text", [b"ab\x80cd ab", "é".encode() + b"\x80a", b"a\xbf"])
+def test_bytes_that_only_follow_too_much(text: bytes) -> None:
+    """All that must follow does. U+FFFD, which the usual normalizer drops, is a character here, and it is counted."""
+    vocab = {
+        token: i for i, token in enumerate(["[UNK]", "a", "##\ufffd", "##a", "##b", "##c", "##d", "ab", "\ufffd", "é"])
+    }
+    tokenizer = word_piece(vocab, BertNormalizer(clean_text=False, strip_accents=False))
+    assert_exact(tokenizer, [text])
+    assert_exact(tokenizer, [text], max_length=2, median_token_length=2)
+    assert_exact(tokenizer, [*(["ab ab"] * 50), text])
+
+
 def test_no_bytes_or_no_texts(session: ort.InferenceSession) -> None:
     for texts, offsets in ([], []), ([""], [0]), (["", "", ""], [0, 0, 0]), ([" \t", "\u0301", "\x00"], [0, 0, 0]):
         ids, starts = session.run(None, pack(texts))
