@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from m2v_export.graph import Graph, Value
 from m2v_export.text import vocabulary
 from m2v_export.text.added import added_table, mark_added, may_begin
-from m2v_export.text.arrays import BLOCK, MANY, counted_at, doubled, groups, reachable, runs
+from m2v_export.text.arrays import BLOCK, MANY, counted_at, doubled, firsts_of_runs, reachable
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
 from m2v_export.text.hashing import Bits, HashTable, build, build_by_remainders
-from m2v_export.text.merge import merge_at_codes, merge_at_words
+from m2v_export.text.merge import Steps, merge_at_codes, merge_at_words
 from m2v_export.text.pieces import FEW_WORDS, Pieces, match_missed
 from m2v_export.text.places import places_of
 from m2v_export.text.probe import Characters, Kind, read_characters
@@ -195,27 +195,62 @@ def flattened(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([i for text in texts for i in text], np.int32), np.array(starts, np.int64)
 
 
-@pytest.mark.parametrize("merge", [merge_at_codes, merge_at_words])
-def test_merge_puts_pieces_in_place(merge: Callable[..., tuple[Value, Value]]) -> None:
-    """Words of 1, 3, 2 and 1 codes and the end; the second and the fourth were missed, and the first of these has two
-    pieces. Texts begin with the first, the third and the last word."""
-    begins = np.array([1, 1, 0, 0, 1, 0, 1, 1, 1], np.bool_)
-    starts, gaps, missed = np.array([0, 1, 4, 6, 7]), np.array([1, 3, 2, 1, 1]), np.array([1, 3, 4])
-    found, values = np.array([10, 11, 12, 13, 14]), np.array([20, 0, 21, 22, 0])
+MERGED = {
+    "begins": np.array([1, 1, 0, 0, 1, 0, 1, 1, 1], np.bool_),
+    "starts": np.array([0, 1, 4, 6, 7], np.int32),
+    "gaps": np.array([1, 3, 2, 1, 1], np.int32),
+    "missed": np.array([1, 3, 4]),
+    "ids": np.array([10, 11, 12, 13, 14], np.int32),
+    "text_starts": np.array([0, 4, 7], np.int32),
+}
+"""Words of 1, 3, 2 and 1 codes and the end; the second and the fourth were missed. Texts begin with the first, the
+third and the last word."""
 
-    def build(g: Graph, begins: Value, starts: Value, gaps: Value, *rest: Value) -> list[Value]:
-        missed, found, values, text_starts = rest
-        words = WordPlaces(begins.cast(np.int32), begins.cast(np.int32), begins, starts, gaps)
-        mine, sizes = (g.op("GatherElements", of, missed) for of in (starts, gaps))
-        of_words = (missed, sizes) if merge is merge_at_words else ()
-        return list(merge(g, words, found, *of_words, places_of(g, mine, sizes), values, text_starts))
 
-    small = [of.astype(np.int32) for of in (starts, gaps)]
-    ids, offsets = run_on_arrays(
-        build, begins, *small, missed, found.astype(np.int32), values.astype(np.int32), np.array([0, 4, 7])
+def merged(merge: Callable[..., tuple[Value, Value]], **more: Any) -> list[list[int]]:
+    """:param merge: called with the words and all of MERGED but these, and of ``more``, as values by name."""
+
+    def build(g: Graph, *values: Value) -> list[Value]:
+        named = dict(zip(MERGED | more, values, strict=True))
+        begins, starts, gaps = (named.pop(name) for name in ("begins", "starts", "gaps"))
+        codes = begins.cast(np.int32)
+        return list(merge(g, WordPlaces(codes, codes, begins, starts, gaps), **named))
+
+    return [of.tolist() for of in run_on_arrays(build, *(MERGED | more).values())]
+
+
+def test_merge_at_codes_puts_pieces_in_place() -> None:
+    """The first of the missed words has two pieces, at its first and its third code."""
+
+    def merge(g: Graph, words: WordPlaces, *, missed: Value, ids: Value, values: Value, text_starts: Value) -> Any:
+        starts, sizes = (g.op("GatherElements", of, missed) for of in (words.starts, words.gaps))
+        return merge_at_codes(g, words, ids, places_of(g, starts, sizes), values, text_starts)
+
+    assert merged(merge, values=np.array([20, 0, 21, 22, 0], np.int32)) == [[10, 20, 21, 12, 22], [0, 3, 5]]
+
+
+@pytest.mark.parametrize(
+    ("unknown", "expected"),
+    [
+        ([0, 0, 0], [[10, 20, 21, 23, 12, 22], [0, 4, 6]]),
+        ([1, 0, 0], [[10, 99, 12, 22], [0, 2, 4]]),
+        ([0, 1, 0], [[10, 20, 21, 23, 12, 99], [0, 4, 6]]),
+    ],
+)
+def test_merge_at_words_puts_pieces_in_place(unknown: list[int], expected: list[list[int]]) -> None:
+    """The first of the missed words has three pieces, found in as many rounds."""
+
+    def merge(g: Graph, words: WordPlaces, *, values: Value, of_words: Value, rounds: Value, **rest: Value) -> Any:
+        return merge_at_words(g, words, steps=Steps(values, of_words, rounds), unk_id=99, **rest)
+
+    found = merged(
+        merge,
+        values=np.array([20, 22, 0, 21, 23], np.int32),
+        of_words=np.array([0, 1, 2, 0, 0], np.int32),
+        rounds=np.array([0, 0, 0, 1, 2], np.int32),
+        unknown=np.array(unknown, np.int32),
     )
-    assert ids.tolist() == [10, 20, 21, 12, 22]
-    assert offsets.tolist() == [0, 3, 5]
+    assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -260,18 +295,11 @@ def test_first_symbols_tell_whether_an_added_token_may_begin(symbols: list[int],
     assert found == expected
 
 
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=9))
-def test_groups(counts: list[int]) -> None:
-    group, place = run_on_arrays(lambda g, x: groups(g, x), np.array(counts))
-    assert group.tolist() == [i for i, count in enumerate(counts) for _ in range(count)]
-    assert place.tolist() == [j for count in counts for j in range(count)]
-
-
-def test_runs() -> None:
-    values = np.array([5, 6, 7, 8, 9], np.int32)
-    kept, starts = run_on_arrays(lambda g, *x: runs(g, *x), values, np.array([0, 1, 1, 2]), np.array([1, 0, 0, 2]))
-    assert kept.tolist() == [5, 7, 8, 9]
-    assert starts.tolist() == [0, 1, 1, 1]
+def test_firsts_of_runs() -> None:
+    values, starts, lengths, most = np.array([5, 6, 7, 8, 9], np.int32), [0, 2, 2, 3], [2, 0, 1, 1], [1, 0, 0, 1]
+    kept, begins = run_on_arrays(lambda g, *x: firsts_of_runs(g, *x), values, *map(np.array, (starts, lengths, most)))
+    assert kept.tolist() == [5, 8, 9]
+    assert begins.tolist() == [0, 1, 1, 1]
 
 
 def test_reachable() -> None:
@@ -285,7 +313,7 @@ def test_reachable() -> None:
 @pytest.mark.parametrize("size", [1, BLOCK, MANY + 1, MANY + BLOCK])
 def test_counted_at(size: int) -> None:
     rng = np.random.default_rng(size)
-    flags, at = rng.random(size) < 0.5, np.sort(rng.integers(0, size, 50))
+    flags, at = rng.random(size) < 0.5, np.sort(rng.integers(0, size, 50)).astype(np.int32)
     (found,) = run_on_arrays(lambda g, *x: [counted_at(g, *x)], flags, at)
     assert found.tolist() == [int(flags[:place].sum()) for place in at]
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from benchmarks.text_graph.unigram import CODE_POINTS, END, Table
 from m2v_export.graph import Graph, Value
 from m2v_export.text.arrays import END as LAST
-from m2v_export.text.arrays import counted, groups, keep, look_up, numbered, positions, zeros
+from m2v_export.text.arrays import counted, keep, look_up, numbered, ones, positions, zeros
 
 LETTER, NUMBER, OTHER, SPACE, BOUNDARY = range(5)
 SHORT, SHORT_BITS = 7, 9
@@ -124,6 +124,20 @@ def to_utf8(g: Graph, codes: Value) -> tuple[Value, Value, Value]:
     lead = bits + look_up(g, g.constant(np.array([0, 0xC0, 0xE0, 0xF0])), length - 1)
     utf8 = g.op("Where", place.equals(0), lead, g.op("BitwiseAnd", bits, 0x3F) + 0x80)
     return g.op("Where", look_up(g, is_end, character), np.array(256), utf8), character, place
+
+
+def groups(g: Graph, counts: Value) -> tuple[Value, Value]:
+    """Number the members of consecutive groups: ``[2, 1, 3]`` gives ``[0, 0, 1, 2, 2, 2]`` and ``[0, 1, 0, 0, 1, 2]``.
+
+    :param counts: int64 [M], each at least 1, M at least 1.
+    :return: int64 [P], int64 [P]: each member's group and its place in the group.
+    """
+    ends = g.op("CumSum", counts, np.array(0)).of_rank(1)
+    total = ends.slice(-1, LAST)
+    later = ends.slice(0, -1)
+    marks = g.op("ScatterElements", zeros(g, total), later, ones(g, later.size()))
+    group = g.op("CumSum", marks, np.array(0)).of_rank(1).cast(np.int64)
+    return group, numbered(g, total) - look_up(g, ends - counts, group)
 
 
 def bpe(g: Graph, codes: Value, ends: Value, *, merges: Merges) -> tuple[Value, Value]:

@@ -8,8 +8,8 @@
     model = g.model({"kind": "example"})
 
 Every operation is checked when it is written: the operator's schema, its types and its shapes, by ONNX' own
-inference. Names are stable (``double/Mul_0``), so the same calls give the same bytes, and the scopes are what somebody
-sees who opens the file in Netron.
+inference. Operations have stable names (``double/Mul_0``), so the same calls give the same bytes, and the scopes are
+what somebody sees who opens the file in Netron.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -277,7 +277,8 @@ class Graph:
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
         """The finished model, checked."""
         graph = self._levels[0].proto("m2v_onnx", list(self._initializers.values()))
-        _rename(graph, self._renamed)
+        kept = ["", *self._initializers, *(info.name for infos in (graph.input, graph.output) for info in infos)]
+        _rename(graph, dict(zip(kept, kept, strict=True)) | self._renamed)
         model = helper.make_model(graph, producer_name=PRODUCER, opset_imports=_OPSETS, ir_version=IR_VERSION)
         helper.set_model_props(model, dict(sorted(metadata.items())))
         return model
@@ -351,11 +352,20 @@ class Graph:
         return [Value(self, name, type_) for name, type_ in zip(names, types, strict=True)]
 
 
-def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Rename values, in the bodies of operations too."""
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """Rename values, in the bodies of operations too; those without a name are numbered, and added to the names.
+
+    onnxruntime opens a graph in a tenth less time than with values named as the operations that make them.
+    """
+
+    def renamed(name: str) -> str:
+        return names.setdefault(name, f"v{len(names)}")
+
+    for info in (*graph.input, *graph.output):
+        info.name = renamed(info.name)
     for node in graph.node:
         for its in (node.input, node.output):
-            its[:] = [names.get(name, name) for name in its]
+            its[:] = map(renamed, its)
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g, names)

@@ -11,7 +11,7 @@ __all__ = [
     "counted",
     "counted_at",
     "doubled",
-    "groups",
+    "firsts_of_runs",
     "if_longer",
     "keep",
     "later",
@@ -22,14 +22,13 @@ __all__ = [
     "places_where",
     "positions",
     "reachable",
-    "runs",
     "zeros",
 ]
 
 
 def positions(g: Graph, flags: Value) -> Value:
-    """:param flags: bool or int32 [P]. :return: int64 [Q], where they are not 0, ascending."""
-    return g.op("NonZero", flags.cast(np.int32)).reshape(-1)
+    """:param flags: int32 [P]. :return: int64 [Q], where they are not 0, ascending."""
+    return g.op("NonZero", flags).reshape(-1)
 
 
 def keep(g: Graph, values: Value, kept: Value) -> Value:
@@ -53,10 +52,7 @@ def numbered(g: Graph, size: Value) -> Value:
 
 
 def places_where(g: Graph, flags: Value) -> Value:
-    """As ``positions``, in less time where many are true.
-
-    :param flags: bool [P]. :return: int32 [Q].
-    """
+    """:param flags: bool [P]. :return: int32 [Q], where they are true, ascending; NonZero takes longer."""
     size = g.op("Size", flags).cast(np.int32)
     return keep(g, g.op("Range", np.array(0, np.int32), size, np.array(1, np.int32)), flags)
 
@@ -64,28 +60,30 @@ def places_where(g: Graph, flags: Value) -> Value:
 def counted_at(g: Graph, flags: Value, at: Value) -> Value:
     """How many are true before some places.
 
-    :param flags: bool [P]. :param at: int64 [N]. :return: int64 [N].
+    :param flags: bool [P]. :param at: int32 [N]. :return: int32 [N].
     """
-    counts = flags.cast(np.int32)
 
     def by_blocks(g: Graph) -> list[Value]:
-        """Sum up blocks, and of a place's own block what is before it: CumSum takes five times as long."""
-        missing = (0 - counts.size()) % BLOCK
-        filled = g.op("Pad", counts, g.concat([np.array([0]), missing])).of_rank(1)
-        before = counted(g, g.op("ReduceSum", filled.reshape(-1, BLOCK), np.array([1]), keepdims=0))
+        """Sum up blocks, and of a place's own block what is before it: CumSum takes five times as long, and a product
+        of bytes half as long as a sum."""
+        missing = (0 - flags.size()) % BLOCK
+        filled = g.op("Pad", flags.cast(np.uint8), g.concat([np.array([0]), missing])).of_rank(1)
+        sums = g.op("MatMulInteger", filled.reshape(-1, BLOCK), np.ones((BLOCK, 1), np.uint8))
+        before = counted(g, sums.reshape(-1))
         block = at // BLOCK
-        column = np.arange(BLOCK)
+        column = np.arange(BLOCK, dtype=np.int32)
         own = look_up(g, filled, ((block * BLOCK).unsqueeze(1) + column).reshape(-1)).reshape(-1, BLOCK)
         earlier = (g.constant(column) < (at % BLOCK).unsqueeze(1)).cast(np.int32)
-        return [look_up(g, before, block) + g.op("ReduceSum", own * earlier, np.array([1]), keepdims=0)]
+        own = own.cast(np.int32) * earlier
+        return [look_up(g, before, block) + g.op("ReduceSum", own, np.array([1]), keepdims=0)]
 
     def by_all(g: Graph) -> list[Value]:
-        return [look_up(g, counted(g, counts), at)]
+        return [look_up(g, counted(g, flags.cast(np.int32)), at)]
 
-    return g.if_(counts.size() > MANY, by_blocks, by_all)[0].cast(np.int64)
+    return g.if_(flags.size() > MANY, by_blocks, by_all)[0]
 
 
-BLOCK = 32
+BLOCK = 64
 """Places of a block."""
 
 MANY = 1 << 14
@@ -110,31 +108,24 @@ def if_longer(g: Graph, offsets: Value, end: Value, most: int, then: Branch, oth
     return g.if_(end > most, look, otherwise)
 
 
-def groups(g: Graph, counts: Value) -> tuple[Value, Value]:
-    """Number the members of consecutive groups: ``[2, 1, 3]`` gives ``[0, 0, 1, 2, 2, 2]`` and ``[0, 1, 0, 0, 1, 2]``.
+def firsts_of_runs(g: Graph, values: Value, starts: Value, lengths: Value, most: Value) -> tuple[Value, Value]:
+    """Keep the first of each run, and what is behind the last run.
 
-    :param counts: int64 [M], each at least 1, M at least 1.
-    :return: int64 [P], int64 [P]: each member's group and its place in the group.
+    :param values: [P], more than the runs reach to. :param starts: int64 [N], each where the one before ends.
+    :param lengths: int64 [N]. :param most: int64 [N], at most ``lengths``: how many are kept of each.
+    :return: values' dtype [Q], int64 [N]: what is kept, and where each run begins.
     """
-    ends = g.op("CumSum", counts, np.array(0)).of_rank(1)
-    total = ends.slice(-1, END)
-    later = ends.slice(0, -1)
-    marks = g.op("ScatterElements", zeros(g, total), later, ones(g, later.size()))
-    group = g.op("CumSum", marks, np.array(0)).of_rank(1).cast(np.int64)
-    return group, numbered(g, total) - look_up(g, ends - counts, group)
-
-
-def runs(g: Graph, values: Value, starts: Value, lengths: Value) -> tuple[Value, Value]:
-    """Keep some runs of a vector, and its last element.
-
-    :param values: [P], P > 0. :param starts: int64 [N]. :param lengths: int64 [N], 0 and more.
-    :return: values' dtype [Q], int64 [N]: what is kept, in the runs' order, and where each begins.
-    """
-    some = lengths > 0
-    last = values.size() - 1
-    places = g.concat([keep(g, starts, some), last])
-    group, place = groups(g, g.concat([keep(g, lengths, some), np.array([1])]))
-    return look_up(g, values, look_up(g, places, group) + place), counted(g, lengths)
+    # One more run has begun to be left out, or has been left out.
+    changes = ones(g, starts.size())
+    marks = g.op(
+        "ScatterElements",
+        zeros(g, values.size()),
+        g.concat([starts + most, starts + lengths]),
+        g.concat([changes, 0 - changes]),
+        reduction="add",
+    )
+    kept = g.op("CumSum", marks, np.array(0)).of_rank(1).equals(0)
+    return keep(g, values, kept), counted(g, most)
 
 
 def reachable(g: Graph, marks: Value, jump: Value) -> Value:

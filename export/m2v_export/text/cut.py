@@ -3,7 +3,7 @@
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, if_longer, lengths_of, look_up, positions, runs
+from m2v_export.text.arrays import counted, firsts_of_runs, if_longer, lengths_of, look_up, positions
 from m2v_export.text.repair import continues
 from m2v_export.text.utf8 import PADDED, decode
 
@@ -36,7 +36,5 @@ def cut_each(g: Graph, symbols: Value, starts: Value, code_points: int) -> tuple
     places = positions(g, begins)
     before = look_up(g, counted(g, begins), starts).cast(np.int64)
     behind = look_up(g, places, g.op("Min", before + code_points, places.size() - 1))
-    lengths = g.op("Min", lengths_of(g, starts, end), behind - starts)
-    tail = symbols.slice(-PADDED, END)
-    kept, starts = runs(g, symbols, starts, lengths)
-    return g.concat([kept.slice(0, -1), tail]), starts
+    lengths = lengths_of(g, starts, end)
+    return firsts_of_runs(g, symbols, starts, lengths, g.op("Min", lengths, behind - starts))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from m2v_export.graph import Graph, Value
 from m2v_export.text.added import BEGINNING, NO_STATE, AddedTable, mark_added, may_begin
 from m2v_export.text.alphabet import CANDIDATE, DROPPED, LEAD, Alphabet, indices_of
-from m2v_export.text.arrays import any_of, counted_at, keep, look_up, positions
+from m2v_export.text.arrays import any_of, counted_at, keep, look_up, places_where
 from m2v_export.text.holes import Leads, are_few, closed, codes_with_holes
 from m2v_export.text.order import sort_marks
 from m2v_export.text.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
@@ -65,16 +65,16 @@ def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> 
     """Decode and normalize.
 
     :param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
-    :return: the codes and where words begin in them, and int64 [N], the first code of each text.
+    :return: the codes and where words begin in them, and int32 [N], the first code of each text.
     """
     codes = look_up(g, _code_of_byte(g, tables), symbols)
     highest = g.op("ReduceMax", codes, keepdims=0)
 
     def plain(g: Graph) -> list[Value]:
-        return _with_begins(g, codes, starts, tables)
+        return _with_begins(g, codes, starts.cast(np.int32), tables)
 
     def with_care(g: Graph) -> list[Value]:
-        return careful_codes(g, symbols, starts, codes, highest, tables)
+        return careful_codes(g, symbols, starts.cast(np.int32), codes, highest, tables)
 
     codes, starts, begins, places = g.if_(highest < DROPPED, plain, with_care)
     return Begins(codes, begins, places), starts
@@ -83,7 +83,7 @@ def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> 
 def _with_begins(g: Graph, codes: Value, starts: Value, tables: Normalization) -> list[Value]:
     """What is done to codes after decoding, and where words begin in them.
 
-    :return: int32 [C + PADDED], int64 [N], bool [C + PADDED], int32 [W + 2]: codes, texts, and begins as in ``Begins``.
+    :return: int32 [C + PADDED], int32 [N], bool [C + PADDED], int32 [W + 2]: codes, texts, and begins as in ``Begins``.
     """
     if tables.mark_classes is not None:
         codes = sort_marks(g, codes, starts, tables.alphabet, tables.mark_classes)
@@ -122,7 +122,7 @@ def careful_codes(
 
     :param codes: int32 [T + PADDED], flagged. :param highest: int32 [], the greatest of them.
     """
-    places = positions(g, codes >= LEAD)
+    places = places_where(g, codes >= LEAD)
     bytes_ = bytes_at(g, symbols, places)
     leads = Leads(places, _codes_at(g, bytes_, tables.codes), followers(g, bytes_))
     with g.scope("repair"):
@@ -137,7 +137,7 @@ def careful_codes(
 
     if tables.mark_classes is not None or tables.normalized is not None:
         return many(g)
-    none = g.constant(np.zeros(0, np.int64))
+    none = g.constant(np.zeros(0, np.int32))
     filled, holes = g.if_(
         sound & ~special & are_few(g, codes, leads, tables.alphabet),
         lambda g: list(codes_with_holes(g, codes, leads, tables.alphabet)),
@@ -193,13 +193,13 @@ def _special_codes(
 
     :param codes: int32 [T + PADDED]. :param of_leads: int32 [L]. :param valid: bool [], whether they are UTF-8.
     :param special: bool [], whether there may be added tokens, if they are.
-    :return: int32 [C + PADDED], int64 [N]: codes, some of them DROPPED, and where texts begin.
+    :return: int32 [C + PADDED], int32 [N]: codes, some of them DROPPED, and where texts begin.
     """
 
     def mend(g: Graph) -> list[Value]:
         mended, mended_starts = replace_invalid(g, symbols, starts)
         flagged = look_up(g, _code_of_byte(g, tables), mended)
-        places = positions(g, flagged >= LEAD)
+        places = places_where(g, flagged >= LEAD)
         of_leads = _codes_at(g, bytes_at(g, mended, places), tables.codes)
         return [mended, mended_starts, g.op("ScatterElements", flagged, places, of_leads), of_leads]
 
@@ -240,7 +240,7 @@ def code_points_at(g: Graph, bytes_: Value) -> Value:
     :param bytes_: int32 [4, L]. :return: int32 [L]; of bytes that are not UTF-8, less than 2^21.
     """
     bits = g.op("BitwiseAnd", bytes_, np.array([[0x7F], [0x3F], [0x3F], [0x3F]], np.int32))
-    bits = g.op("MatMul", np.array([[1 << 18, 1 << 12, 1 << 6, 1]], np.int32), bits).squeeze(0)
+    bits = g.op("MatMul", np.array([1 << 18, 1 << 12, 1 << 6, 1], np.int32), bits)
     # Of a lead's bits some are markers still, by its length: 0xxxxxxx, 110xxxxx, 1110xxxx, 11110xxx.
     lead = g.op("Gather", bytes_, np.array(0))
     mask, divisor = (
@@ -265,7 +265,7 @@ _LEAD_MASK, _LEAD_DIVISOR = _lead_tables()
 
 
 def without_dropped(g: Graph, codes: Value, starts: Value) -> tuple[Value, Value]:
-    """:param codes: int32 [C]. :param starts: int64 [N]. :return: int32 [D], int64 [N]."""
+    """:param codes: int32 [C]. :param starts: int32 [N]. :return: int32 [D], int32 [N]."""
     kept = ~codes.equals(DROPPED)
     return keep(g, codes, kept), counted_at(g, kept, starts)
 
@@ -273,9 +273,9 @@ def without_dropped(g: Graph, codes: Value, starts: Value) -> tuple[Value, Value
 def _expanded(g: Graph, codes: Value, starts: Value, expansions: npt.NDArray[np.int32]) -> tuple[Value, Value]:
     """Write out the characters that become several, Hangul syllables above all.
 
-    :param codes: int32 [C]. :param starts: int64 [N].
+    :param codes: int32 [C]. :param starts: int32 [N].
     :param expansions: int32 [characters, most codes].
-    :return: int32 [C * most codes], int64 [N]: codes, some of them DROPPED.
+    :return: int32 [C * most codes], int32 [N]: codes, some of them DROPPED.
     """
     # Row 0 is for all others, which have one code, their own.
     row = g.op("Max", codes - DROPPED, np.array([0], np.int32))

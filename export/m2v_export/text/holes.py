@@ -24,7 +24,7 @@ RARE_HOLES, RARE_BYTES = 64, 8
 class Leads:
     """The characters that are looked at with their neighbours.
 
-    :ivar places: int64 [L], their first bytes. :ivar codes: int32 [L]. :ivar followers: int32 [L], bytes that follow.
+    :ivar places: int32 [L], their first bytes. :ivar codes: int32 [L]. :ivar followers: int32 [L], bytes that follow.
     """
 
     places: Value
@@ -46,7 +46,7 @@ def are_few(g: Graph, codes: Value, leads: Leads, alphabet: Alphabet) -> Value:
 
 def codes_with_holes(g: Graph, codes: Value, leads: Leads, alphabet: Alphabet) -> tuple[Value, Value]:
     """:param codes: int32 [C], to be changed where characters have several bytes.
-    :return: int32 [C], int64 [H]: codes, and where holes are, some of them more than once.
+    :return: int32 [C], int32 [H]: codes, and where holes are, some of them more than once.
     """
     filling = g.op(
         "Where", _are_parts(leads, alphabet), np.array(alphabet.hole, np.int32), np.array(SEPARATOR, np.int32)
@@ -54,14 +54,14 @@ def codes_with_holes(g: Graph, codes: Value, leads: Leads, alphabet: Alphabet) -
     # What has fewer bytes than there can be is written several times.
     behind = g.op("Min", leads.followers, np.arange(MOST_BYTES, dtype=np.int32)[:, None])
     values = g.op("Where", behind > 0, filling, leads.codes).reshape(-1)
-    places = (leads.places + behind.cast(np.int64)).reshape(-1)
+    places = (leads.places + behind).reshape(-1)
     return g.op("ScatterElements", codes, places, values), keep(g, places, values.equals(alphabet.hole))
 
 
 def closed(g: Graph, words: Begins, holes: Value, alphabet: Alphabet) -> Value:
     """Move the words that have holes together; separators are behind them then.
 
-    :param holes: int64 [H], H > 0.
+    :param holes: int32 [H], H > 0.
     :return: int32 [C], codes.
     """
     # The word of a hole is the last that begins before it.

@@ -7,7 +7,7 @@ belongs to none (The Unicode Standard, section 3.9, "U+FFFD Substitution of Maxi
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, keep, later, look_up, ones, positions
+from m2v_export.text.arrays import END, counted, keep, later, look_up, ones, places_where
 from m2v_export.text.utf8 import (
     AFTER,
     FIRST_LEAD,
@@ -30,7 +30,7 @@ def continues(g: Graph, symbols: Value, starts: Value) -> Value:
     :return: int32 [T + PADDED], 1 for the bytes that continue a character, or what becomes one U+FFFD.
     """
     simple = is_continuation(symbols).cast(np.int32)
-    leads = positions(g, (symbols >= FIRST_LEAD) & (symbols < AFTER))
+    leads = places_where(g, (symbols >= FIRST_LEAD) & (symbols < AFTER))
     with g.scope("repair"):
         bytes_ = bytes_at(g, symbols, leads)
         sound = is_sound(g, bytes_, look_up(g, simple, starts))
@@ -42,8 +42,8 @@ def continues(g: Graph, symbols: Value, starts: Value) -> Value:
 
 
 def bytes_at(g: Graph, symbols: Value, leads: Value) -> Value:
-    """:param symbols: int32 [T + PADDED]. :param leads: int64 [L]. :return: int32 [4, L], as many from each on."""
-    places = leads + np.arange(MOST_BYTES)[:, None]
+    """:param symbols: int32 [T + PADDED]. :param leads: int32 [L]. :return: int32 [4, L], as many from each on."""
+    places = leads + np.arange(MOST_BYTES, dtype=np.int32)[:, None]
     return look_up(g, symbols, places.reshape(-1)).reshape(MOST_BYTES, -1)
 
 
@@ -80,8 +80,8 @@ def none_stray(g: Graph, continues: Value, followers: Value) -> Value:
 
 
 def replace_invalid(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Value]:
-    """:param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
-    :return: int32 [U + PADDED], int64 [N]: the same, in UTF-8.
+    """:param symbols: int32 [T + PADDED]. :param starts: int32 [N], the first byte of each text.
+    :return: int32 [U + PADDED], int32 [N]: the same, in UTF-8.
     """
     lengths = _run_lengths(g, symbols, starts)
     complete = lengths.equals(look_up(g, g.constant(FOLLOWERS, "followers"), symbols))
@@ -94,7 +94,7 @@ def replace_invalid(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Val
     grid = g.concat(columns, axis=1).reshape(-1)
     kept = grid > GONE
     before = counted(g, kept.cast(np.int32))
-    return keep(g, grid, kept), look_up(g, before, starts * len(REPLACEMENT)).cast(np.int64)
+    return keep(g, grid, kept), look_up(g, before, starts * len(REPLACEMENT))
 
 
 def _run_lengths(g: Graph, symbols: Value, starts: Value) -> Value:

@@ -46,7 +46,7 @@ def tokenize(
         if unk_token_id is None:
             return finish(g, ids, offsets, max_length, None)
         if unk_token_id == tables.unk_id and not tables.unk_is_piece:
-            has_unknown = unknown > 0
+            has_unknown = unknown
         else:
             has_unknown = any_of(g, ids.equals(unk_token_id))
         return finish(g, ids, offsets, max_length, (unk_token_id, has_unknown))
@@ -58,8 +58,8 @@ def _match_missed(
     """Words that were not found whole become their pieces.
 
     :param ids: int32 [W + 1]. :param missed: int64 [M], which words were not found; the last is the end.
-    :param text_starts: int64 [N], where each text begins in the codes.
-    :return: int32 [T], int64 [N], int32 []: 1 where a word is unknown.
+    :param text_starts: int32 [N], where each text begins in the codes.
+    :return: int32 [T], int32 [N], bool []: ids, where each text's begin, and whether a word is unknown.
     """
     pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
 
@@ -68,6 +68,6 @@ def _match_missed(
 
     def all_found(g: Graph) -> list[Value]:
         before = counted(g, words.begins.cast(np.int32))
-        return [ids.slice(0, -1), look_up(g, before, text_starts).cast(np.int64), g.constant(np.array(0, np.int32))]
+        return [ids.slice(0, -1), look_up(g, before, text_starts), g.constant(np.array(False))]
 
     return g.if_(missed.size() > 1, match, all_found)

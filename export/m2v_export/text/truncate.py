@@ -5,7 +5,7 @@ from functools import reduce
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import any_of, counted, if_longer, keep, lengths_of, look_up, runs
+from m2v_export.text.arrays import any_of, counted, firsts_of_runs, if_longer, keep, lengths_of, look_up
 
 
 def finish(
@@ -13,7 +13,7 @@ def finish(
 ) -> tuple[Value, Value]:
     """Truncate, then leave the unknown token out; most small batches need neither.
 
-    :param ids: int32 [T]. :param offsets: int64 [N]. :param max_length: None for all tokens.
+    :param ids: int32 [T]. :param offsets: int32 [N]. :param max_length: None for all tokens.
     :param unknown: the token, and bool [], whether some are this one; None where there is none to leave out.
     :return: int64 [U], int64 [N].
     """
@@ -22,7 +22,7 @@ def finish(
         needed.append(ids.size() > max_length)
 
     def as_needed(g: Graph) -> list[Value]:
-        kept, starts = ids, offsets
+        kept, starts = ids, offsets.cast(np.int64)
         if max_length is not None:
             kept, starts = truncate(g, kept, starts, max_length)
         if unknown is not None:
@@ -30,7 +30,7 @@ def finish(
         return [kept.cast(np.int64), starts]
 
     def as_they_are(g: Graph) -> list[Value]:
-        return [ids.cast(np.int64), offsets]
+        return [ids.cast(np.int64), offsets.cast(np.int64)]
 
     if not needed:
         ids, offsets = as_they_are(g)
@@ -49,7 +49,7 @@ def truncate(g: Graph, ids: Value, offsets: Value, max_length: int) -> tuple[Val
     def shorten(g: Graph) -> list[Value]:
         lengths = lengths_of(g, offsets, ids.size())
         padded = g.concat([ids, np.array([0], np.int32)])
-        kept, starts = runs(g, padded, offsets, g.op("Min", lengths, np.array([max_length])))
+        kept, starts = firsts_of_runs(g, padded, offsets, lengths, g.op("Min", lengths, np.array([max_length])))
         return [kept.slice(0, -1), starts]
 
     ids, offsets = if_longer(g, offsets, ids.size(), max_length, shorten, lambda g: [ids, offsets])

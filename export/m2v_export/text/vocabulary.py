@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from m2v_export.text.alphabet import Alphabet
+from m2v_export.text.alphabet import DROPPED, SEPARATOR, Alphabet
 from m2v_export.text.hashing import TRIES, Bits, PerfectHash, Remainders, Spread, build_by_remainders, first_built
 
 KEY_BITS = 63
@@ -44,6 +44,11 @@ class WordKeys:
     def of(cls, alphabet: Alphabet) -> "WordKeys":
         return cls(alphabet.width, alphabet.packed, -(-WORD_CHARACTERS // alphabet.packed))
 
+    @property
+    def most(self) -> int:
+        """More than the parts of a key add up to, and the parts of the empty slots."""
+        return (self.packs << self.packed * self.width) + DROPPED
+
     def key(self, codes: Sequence[int]) -> list[int]:
         """:param codes: of a word of less than ``reach`` characters. :return: its first code, and its packs."""
         return [codes[0], *(pack(codes[1 + i * self.packed :][: self.packed], self.width) for i in range(self.packs))]
@@ -53,7 +58,7 @@ class WordKeys:
 class Words:
     """Whole words.
 
-    :ivar factors: int32 or int64 [1, 1 + packs], what a word's key is hashed by: the sum of the products, which wraps
+    :ivar factors: int32 or int64 [1 + packs], what a word's key is hashed by: the sum of the products, which wraps
         around as these integers do in every build of onnxruntime.
     :ivar ids: int32 [slots].
     """
@@ -96,8 +101,8 @@ def _hashes(parts: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[Any], np
     spreads = repeat(Bits.for_keys(words), TRIES) if dtype is np.int32 else Remainders.tries(words)
     half = np.iinfo(dtype).max // 2
     for spread in spreads:
-        factors = rng.integers(-half, half, (1, len(parts))).astype(dtype) * 2 + 1
-        yield factors, (factors.astype(np.int64) @ parts)[0].astype(dtype), spread
+        factors = rng.integers(-half, half, len(parts)).astype(dtype) * 2 + 1
+        yield factors, (factors.astype(np.int64) @ parts).astype(dtype), spread
 
 
 ENDED, DEAD = 0, 1
@@ -114,8 +119,8 @@ MOST_WINDOWS = 64
 class Trie:
     """The longest piece at a place.
 
-    Nodes are numbered: first characters at a word's begin by their code, first characters inside a word by their code
-    and ``inside``, then the others.
+    Nodes are numbered: first characters inside a word by their code, first characters at a word's begin by their code
+    and ``begin``, then the others, and last, as a separator's code is -1, what stands for a separator.
 
     A piece's value is its length in characters, and below its id: of two at a place, the longer one's is greater.
 
@@ -126,7 +131,7 @@ class Trie:
     :ivar node_bits: bits below the window.
     :ivar id_bits: bits of an id in a value.
     :ivar windows: the most windows of a piece.
-    :ivar inside: what is added to a code inside a word.
+    :ivar begin: what is added to a code at a word's begin.
     """
 
     hash: PerfectHash
@@ -136,7 +141,7 @@ class Trie:
     node_bits: int
     id_bits: int
     windows: int
-    inside: int
+    begin: int
 
 
 def read_trie(
@@ -146,13 +151,13 @@ def read_trie(
 
     :raises ValueError: when the pieces' lengths or ids are too great.
     """
-    pieces = {(0, *codes): i for codes, i in begins.items()} | {(1, *codes): i for codes, i in insides.items()}
+    pieces = {(1, *codes): i for codes, i in begins.items()} | {(0, *codes): i for codes, i in insides.items()}
     roots = 2 * alphabet.size
     # The longest window that leaves room for the nodes, which are fewer the longer it is.
     for window in range(KEY_BITS // alphabet.width, 0, -1):
-        # The ways to the nodes from which pieces go on: 0 or 1, the first character, full windows.
+        # The ways to the nodes from which pieces go on: 1 at a word's begin, the first character, full windows.
         ways = {piece[:end] for piece in pieces for end in range(2 + window, len(piece), window)}
-        node_bits = (roots + len(ways) - 1).bit_length()
+        node_bits = (roots + len(ways)).bit_length()
         if window * alphabet.width + node_bits <= KEY_BITS:
             break
     # In no order, or keys that follow each other would be in the same places of the hash.
@@ -179,11 +184,10 @@ def read_trie(
     table, slots = build_by_remainders(keys, keys)
     values = np.full(table.slots, ENDED, np.int32)
     values[slots] = [*leads.values()]
-    node_values = np.full(roots + len(ways), DEAD, np.int32)
+    node_values = np.full(roots + len(ways) + 1, DEAD, np.int32)
     for path, node in nodes.items():
         best = next((path[:end] for end in range(len(path), 1, -1) if path[:end] in pieces), None)
         if best is not None:
             node_values[node] = value(best)
-    # The last code inside a word stands for a separator.
-    node_values[[alphabet.end, alphabet.size - 1]] = ENDED
+    node_values[[alphabet.size + alphabet.end, SEPARATOR]] = ENDED
     return Trie(table, values, node_values, window, node_bits, id_bits, windows, alphabet.size)
