@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from m2v_export.embedding import Embedding, reference_vectors
 from m2v_export.graphs import bag_graph, one_graph, padded_graph
 from m2v_export.precision import stored_as
 from m2v_export.write import write_single_file
-from m2v_onnx.format import BAG, FORMAT_VERSION, IR_VERSION, OPSET, PADDED
+from m2v_onnx.format import BAG, FORMAT_VERSION, IR_VERSION, ONE, OPSET, PADDED, TEXT
 from m2v_onnx.metadata import Metadata
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE
 
@@ -136,6 +137,18 @@ def test_standard_operators_only(name: str, path: str, bundles: dict[str, Path])
     assert not model.functions
     assert all(node.domain in ("", "ai.onnx") for node, _ in nodes(model.graph))
     assert all(t.data_type != onnx.TensorProto.STRING for t in model.graph.initializer)
+
+
+@pytest.mark.parametrize("path", [ONE, BAG, PADDED, TEXT])
+def test_onnxruntime_finds_nothing_to_take_out(bundles: dict[str, Path], tmp_path: Path, path: str) -> None:
+    """Each kind of thing that it finds costs as much of the time to open a graph as all that it looks for."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    graph = bundles["potion"] / path
+    onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    found = [onnx.load(file, load_external_data=False).graph for file in (graph, tmp_path / "optimized.onnx")]
+    written, left = (Counter(node.op_type for node, _ in nodes(graph)) for graph in found)
+    assert left == written
 
 
 @pytest.mark.parametrize("path", [BAG, PADDED])

@@ -142,11 +142,16 @@ class Value:
         return self.graph.op("Shape", self, start=axis, end=axis + 1)
 
 
+Operation = tuple[str, tuple[str, ...], str]
+"""Its operator, what it is given and its attributes."""
+
+
 @dataclass
 class _Level:
     """The graph itself, or the body of an ``If`` or ``Loop`` that is being written."""
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
+    results: dict[Operation, list[Value]] = field(default_factory=dict)
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
 
@@ -226,12 +231,21 @@ class Graph:
     def op_many(
         self, op_type: str, outputs: int, *inputs: "Value | Array | Scalar | None", **attributes: Any
     ) -> list[Value]:
-        """As ``op``, for an operation with several outputs."""
+        """As ``op``, for an operation with several outputs.
+
+        One that is already there is not made again: onnxruntime would take it out, and open the graph in twice the
+        time. For the same reason nothing should be made of constants alone.
+        """
         first = next((i for i in inputs if isinstance(i, Value)), None)
         operands = [None if i is None else self._value(i, first) for i in inputs]
+        operation = op_type, tuple("" if o is None else o.name for o in operands), repr(sorted(attributes.items()))
+        for level in self._levels:
+            if operation in level.results:
+                return level.results[operation]
         base = self._new_name(op_type)
         names = [base] if outputs == 1 else [f"{base}.{i}" for i in range(outputs)]
-        return self._emit(op_type, operands, names, attributes)
+        results = self._levels[-1].results[operation] = self._emit(op_type, operands, names, attributes)
+        return results
 
     def concat(self, parts: Sequence["Value | Array"], axis: int = 0) -> Value:
         return self.op("Concat", *parts, axis=axis)
@@ -263,12 +277,11 @@ class Graph:
         """
         with self.scope("body"), self._level() as level:
             i = self.input(self._new_name("i"), np.int64, [])
-            self.input(self._new_name("condition"), np.bool_, [])
+            before = self.input(self._new_name("condition"), np.bool_, [])
             carried = [_unsized(self, self._new_name("state"), value) for value in state]
             level.inputs.extend(carried)
             again, following, stacked = body(self, i, *carried)
-            again = self.constant(np.array(True)) if again is None else again
-            for value in (again, *following, *stacked):
+            for value in (before if again is None else again, *following, *stacked):
                 self._body_output(value)
         types = [_unsized(self, "", value).type for value in state]
         types += [_sized(value.dtype, [None] * (value.rank + 1)) for value in stacked]
@@ -339,7 +352,7 @@ class Graph:
         """A body's result must be made in it, and be one result only: else it is a copy."""
         outputs = self._levels[-1].outputs
         if not self._made_here(value) or any(value.name == output.name for output in outputs):
-            value = self.op("Identity", value)
+            (value,) = self._emit("Identity", [value], [self._new_name("Identity")])
         outputs.append(value)
 
     def _with_bodies(

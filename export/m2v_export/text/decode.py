@@ -127,21 +127,20 @@ def careful_codes(
     leads = Leads(places, _codes_at(g, bytes_, tables.codes), followers(g, bytes_))
     with g.scope("repair"):
         sound = is_sound(g, bytes_, look_up(g, codes, starts).equals(DROPPED).cast(np.int32))
-    special = g.constant(np.array(False))
+    special = has_candidates = highest >= CANDIDATE
     if tables.added is not None:
         added = tables.added
-        special = g.if_(highest >= CANDIDATE, lambda g: [may_begin(g, bytes_, added)], lambda g: [special])[0]
+        special = g.if_(has_candidates, lambda g: [may_begin(g, bytes_, added)], lambda g: [has_candidates])[0]
 
     def many(g: Graph) -> list[Value]:
         return _codes_with_many(g, symbols, starts, codes, leads, sound, special, tables)
 
     if tables.mark_classes is not None or tables.normalized is not None:
         return many(g)
-    none = g.constant(np.zeros(0, np.int32))
     filled, holes = g.if_(
         sound & ~special & are_few(g, codes, leads, tables.alphabet),
         lambda g: list(codes_with_holes(g, codes, leads, tables.alphabet)),
-        lambda g: [codes, none],
+        lambda g: [codes, places.slice(0, 0)],
     )
 
     def few(g: Graph) -> list[Value]:

@@ -1,8 +1,7 @@
 """Put the pieces of the missed words where these words were.
 
-What is merged are values: of the words that were found, and of pieces; 0 where there is nothing. Few words: values are
-written where they begin in the codes. Many: every word gets as many slots as it has places, the found ones one, which
-leaves less to look through.
+Few words: values, of the words that were found and of pieces, are written where they begin in the codes, 0 where
+nothing does. Many: of each word is known how many pieces it has, so that their places among the tokens are counted.
 """
 
 from dataclasses import dataclass

@@ -126,7 +126,7 @@ def match_missed(
         end.
     :param text_starts: int32 [N], where each text begins in the codes.
     :param longest_word: longer words are unknown.
-    :return: int32 [T], int32 [N], bool []: ids, where each text's begin, and whether a word is unknown.
+    :return: int32 [T], int32 [N], bool [1]: ids, where each text's begin, and whether a word is unknown.
     """
     starts, gaps = look_up(g, words.starts, missed), look_up(g, words.gaps, missed)
     # Of a word that is too long as many places as tell that.
@@ -142,14 +142,14 @@ def match_missed(
         unknown = g.op("ScatterElements", too_long(g), died, ones(g, died.size()))
         found = Steps(pieces.ids(steps.values), steps.words, steps.rounds)
         merged = merge_at_words(g, words, ids, missed, found, unknown, pieces.unk_id, text_starts)
-        return [*merged, g.op("ReduceMax", unknown, keepdims=0) > 0]
+        return [*merged, g.op("ReduceMax", unknown) > 0]
 
     def few(g: Graph) -> list[Value]:
         places = places_of(g, starts, sizes)
         found, unknown = leap(g, pieces, words, places, sizes, longest_word, too_long)
         emitted, unknown = emit(g, pieces, places, found, unknown)
         merged, merged_starts = merge_at_codes(g, words, ids + pieces.value(0), places, emitted, text_starts)
-        return [pieces.ids(merged), merged_starts, g.op("ReduceMax", unknown, keepdims=0) > 0]
+        return [pieces.ids(merged), merged_starts, g.op("ReduceMax", unknown) > 0]
 
     are_many = missed.size() > FEW_WORDS
     if longest_word >= STEPPED_WORD:

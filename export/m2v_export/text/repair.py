@@ -7,9 +7,10 @@ belongs to none (The Unicode Standard, section 3.9, "U+FFFD Substitution of Maxi
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, keep, later, look_up, ones, places_where
+from m2v_export.text.arrays import counted, keep, later, look_up, places_where
 from m2v_export.text.utf8 import (
     AFTER,
+    ANY_KIND,
     FIRST_LEAD,
     FOLLOWERS,
     FOLLOWING_KINDS,
@@ -61,10 +62,11 @@ def is_sound(g: Graph, leads: Value, continues: Value) -> Value:
     :param continues: int32 [N], not 0 where a text's first byte continues a character.
     :return: bool [].
     """
-    lead, after = g.op("Gather", leads, np.array(0)), leads.slice(1, END)
-    may_follow = lead + (np.arange(MOST_BYTES - 1, dtype=np.int32) * SYMBOLS)[:, None]
-    allowed = look_up(g, g.constant(FOLLOWING_KINDS.reshape(-1), "following_kinds"), may_follow.reshape(-1))
-    kinds = look_up(g, g.constant(KINDS, "kinds"), after.reshape(-1))
+    # The lead is allowed itself: without it there would be one operation more.
+    table = np.concatenate([np.full((1, SYMBOLS), ANY_KIND, np.int32), FOLLOWING_KINDS])
+    may_follow = g.op("Gather", leads, np.array(0)) + (np.arange(MOST_BYTES, dtype=np.int32) * SYMBOLS)[:, None]
+    allowed = look_up(g, g.constant(table.reshape(-1), "following_kinds"), may_follow.reshape(-1))
+    kinds = look_up(g, g.constant(KINDS, "kinds"), leads.reshape(-1))
     wrong = g.op("BitwiseAnd", kinds, allowed).equals(0).cast(np.int32)
     wrong = g.concat([wrong, continues, np.array([0], np.int32)])
     return g.op("ReduceMax", wrong, keepdims=0).equals(0)
@@ -101,7 +103,7 @@ def _run_lengths(g: Graph, symbols: Value, starts: Value) -> Value:
     """:return: int32 [T + PADDED], how many bytes go on with the character that begins at each: 0 where none begins."""
     kinds = look_up(g, g.constant(KINDS, "kinds"), symbols)
     # No text's first byte goes on with a character of the one before.
-    kinds = g.op("ScatterElements", kinds, starts, ones(g, starts.size()) * KINDS[0])
+    kinds = g.op("ScatterElements", kinds, starts, g.op("Expand", KINDS[:1], starts.size()))
     goes_on, lengths = None, None
     for i, allowed in enumerate(FOLLOWING_KINDS * MUST_FOLLOW):
         here = g.op("BitwiseAnd", later(g, kinds, i + 1), look_up(g, g.constant(allowed, "must_follow"), symbols))
@@ -114,5 +116,5 @@ def _run_lengths(g: Graph, symbols: Value, starts: Value) -> Value:
 
 def _within(g: Graph, lengths: Value) -> Value:
     """:param lengths: int32 [T]. :return: bool [T], whether a byte is one of those that go on with a character."""
-    reach = [later(g, lengths, -i - 1) - i for i in range(MOST_BYTES - 1)]
+    reach = [later(g, lengths, -i) - (i - 1) if i > 1 else later(g, lengths, -i) for i in range(1, MOST_BYTES)]
     return g.op("Max", *reach) > 0

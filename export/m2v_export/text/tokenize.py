@@ -59,7 +59,7 @@ def _match_missed(
 
     :param ids: int32 [W + 1]. :param missed: int64 [M], which words were not found; the last is the end.
     :param text_starts: int32 [N], where each text begins in the codes.
-    :return: int32 [T], int32 [N], bool []: ids, where each text's begin, and whether a word is unknown.
+    :return: int32 [T], int32 [N], bool [1]: ids, where each text's begin, and whether a word is unknown.
     """
     pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
 
@@ -68,6 +68,7 @@ def _match_missed(
 
     def all_found(g: Graph) -> list[Value]:
         before = counted(g, words.begins.cast(np.int32))
-        return [ids.slice(0, -1), look_up(g, before, text_starts), g.constant(np.array(False))]
+        return [ids.slice(0, -1), look_up(g, before, text_starts), some_missed]
 
-    return g.if_(missed.size() > 1, match, all_found)
+    some_missed = missed.size() > 1
+    return g.if_(some_missed, match, all_found)

@@ -14,7 +14,7 @@ def finish(
     """Truncate, then leave the unknown token out; most small batches need neither.
 
     :param ids: int32 [T]. :param offsets: int32 [N]. :param max_length: None for all tokens.
-    :param unknown: the token, and bool [], whether some are this one; None where there is none to leave out.
+    :param unknown: the token, and bool [] or [1], whether some are this one; None where there is none to leave out.
     :return: int64 [U], int64 [N].
     """
     needed = [] if unknown is None else [unknown[1]]
