@@ -295,6 +295,21 @@ def test_first_symbols_tell_whether_an_added_token_may_begin(symbols: list[int],
     assert found == expected
 
 
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=9))
+def test_places_of(counts: list[int]) -> None:
+    """The members of consecutive groups; where all begin at 0, a member's place is that in its group."""
+
+    def build(g: Graph, starts: Value, sizes: Value) -> list[Value]:
+        places = places_of(g, starts, sizes)
+        return [places.word, places.at, places.left]
+
+    sizes = np.array(counts, np.int32)
+    group, place, left = run_on_arrays(build, sizes * 0, sizes)
+    assert group.tolist() == [i for i, count in enumerate(counts) for _ in range(count)]
+    assert place.tolist() == [j for count in counts for j in range(count)]
+    assert left.tolist() == [count - j for count in counts for j in range(count)]
+
+
 def test_firsts_of_runs() -> None:
     values, starts, lengths, most = np.array([5, 6, 7, 8, 9], np.int32), [0, 2, 2, 3], [2, 0, 1, 1], [1, 0, 0, 1]
     kept, begins = run_on_arrays(lambda g, *x: firsts_of_runs(g, *x), values, *map(np.array, (starts, lengths, most)))

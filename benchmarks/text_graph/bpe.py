@@ -15,7 +15,8 @@ from tokenizers import Tokenizer
 from benchmarks.text_graph.unigram import CODE_POINTS, END, Table
 from m2v_export.graph import Graph, Value
 from m2v_export.text.arrays import END as LAST
-from m2v_export.text.arrays import counted, keep, look_up, numbered, ones, positions, zeros
+from m2v_export.text.arrays import counted, keep, look_up, numbered, positions, zeros, zeros_like
+from m2v_export.text.places import places_of
 
 LETTER, NUMBER, OTHER, SPACE, BOUNDARY = range(5)
 SHORT, SHORT_BITS = 7, 9
@@ -118,26 +119,14 @@ def to_utf8(g: Graph, codes: Value) -> tuple[Value, Value, Value]:
     is_end = codes.equals(END)
     length = (codes >= 0x80).cast(np.int64) + (codes >= 0x800).cast(np.int64) + (codes >= 0x10000).cast(np.int64) + 1
     length = g.op("Where", is_end, np.array(1), length)
-    character, place = groups(g, length)
+    sizes = length.cast(np.int32)
+    places = places_of(g, zeros_like(sizes), sizes)
+    character, place = places.word.cast(np.int64), places.at.cast(np.int64)
     length = look_up(g, length, character)
     bits = look_up(g, codes, character) // look_up(g, g.constant(64 ** np.arange(4)), length - 1 - place)
     lead = bits + look_up(g, g.constant(np.array([0, 0xC0, 0xE0, 0xF0])), length - 1)
     utf8 = g.op("Where", place.equals(0), lead, g.op("BitwiseAnd", bits, 0x3F) + 0x80)
     return g.op("Where", look_up(g, is_end, character), np.array(256), utf8), character, place
-
-
-def groups(g: Graph, counts: Value) -> tuple[Value, Value]:
-    """Number the members of consecutive groups: ``[2, 1, 3]`` gives ``[0, 0, 1, 2, 2, 2]`` and ``[0, 1, 0, 0, 1, 2]``.
-
-    :param counts: int64 [M], each at least 1, M at least 1.
-    :return: int64 [P], int64 [P]: each member's group and its place in the group.
-    """
-    ends = g.op("CumSum", counts, np.array(0)).of_rank(1)
-    total = ends.slice(-1, LAST)
-    later = ends.slice(0, -1)
-    marks = g.op("ScatterElements", zeros(g, total), later, ones(g, later.size()))
-    group = g.op("CumSum", marks, np.array(0)).of_rank(1).cast(np.int64)
-    return group, numbered(g, total) - look_up(g, ends - counts, group)
 
 
 def bpe(g: Graph, codes: Value, ends: Value, *, merges: Merges) -> tuple[Value, Value]:

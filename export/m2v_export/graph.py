@@ -33,7 +33,8 @@ _OPSETS = [helper.make_opsetid("", OPSET)]
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """The result of an operation, a graph's input or a constant; arithmetic on it adds operations to its graph."""
+    """The result of an operation, a graph's input or a constant; arithmetic on it adds operations to its graph, but for
+    adding 0, subtracting it, and multiplying by 1."""
 
     graph: "Graph"
     name: str
@@ -51,16 +52,16 @@ class Value:
         return len(self.type.tensor_type.shape.dim)
 
     def __add__(self, other: "Value | Array | Scalar") -> "Value":
-        return self.graph.op("Add", self, other)
+        return self if _is(other, 0) else self.graph.op("Add", self, other)
 
     def __sub__(self, other: "Value | Array | Scalar") -> "Value":
-        return self.graph.op("Sub", self, other)
+        return self if _is(other, 0) else self.graph.op("Sub", self, other)
 
     def __rsub__(self, other: "Array | Scalar") -> "Value":
         return self.graph.op("Sub", self.graph.constant(np.asarray(other, self.dtype)), self)
 
     def __mul__(self, other: "Value | Array | Scalar") -> "Value":
-        return self.graph.op("Mul", self, other)
+        return self if _is(other, 1) else self.graph.op("Mul", self, other)
 
     def __truediv__(self, other: "Value | Array | Scalar") -> "Value":
         return self.graph.op("Div", self, other)
@@ -233,8 +234,9 @@ class Graph:
     ) -> list[Value]:
         """As ``op``, for an operation with several outputs.
 
-        One that is already there is not made again: onnxruntime would take it out, and open the graph in twice the
-        time. For the same reason nothing should be made of constants alone.
+        One that is already there is not made again. onnxruntime would take it out, and check the whole graph anew, for
+        each kind of thing that it takes out: text.onnx took twice the time to open. For the same reason nothing should
+        be made of constants alone.
         """
         first = next((i for i in inputs if isinstance(i, Value)), None)
         operands = [None if i is None else self._value(i, first) for i in inputs]
@@ -291,7 +293,7 @@ class Graph:
         """The finished model, checked."""
         graph = self._levels[0].proto("m2v_onnx", list(self._initializers.values()))
         kept = ["", *self._initializers, *(info.name for infos in (graph.input, graph.output) for info in infos)]
-        _rename(graph, dict(zip(kept, kept, strict=True)) | self._renamed)
+        _rename(graph, {name: name for name in kept} | self._renamed)
         model = helper.make_model(graph, producer_name=PRODUCER, opset_imports=_OPSETS, ir_version=IR_VERSION)
         helper.set_model_props(model, dict(sorted(metadata.items())))
         return model
@@ -382,6 +384,11 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g, names)
+
+
+def _is(operand: "Value | Array | Scalar", number: int) -> bool:
+    """Whether it is a Python number, and this one."""
+    return isinstance(operand, int | float) and operand == number
 
 
 def _is_small(tensor: onnx.TensorProto) -> bool:

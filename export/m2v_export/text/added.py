@@ -57,7 +57,7 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
     """Put the codes of added tokens in place of what they are made of.
 
     :param symbols: int32 [T], bytes, or places in a table of codes. :param codes: int32 [T].
-    :param starts: int64 [N], where each text begins: tokens do not reach over it.
+    :param starts: int32 or int64 [N], where each text begins: tokens do not reach over it.
     :return: int32 [T]: the token's code at its first place, ``dropped`` at the others.
     """
     columns = look_up(g, g.constant(table.columns, "added_columns"), symbols)

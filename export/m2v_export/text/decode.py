@@ -70,6 +70,7 @@ def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> 
     codes = look_up(g, _code_of_byte(g, tables), symbols)
     highest = g.op("ReduceMax", codes, keepdims=0)
 
+    # Cast in the branches, which would copy what they pass on as it is.
     def plain(g: Graph) -> list[Value]:
         return _with_begins(g, codes, starts.cast(np.int32), tables)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import SEPARATOR, Alphabet
-from m2v_export.text.arrays import counted, counted_at, keep, look_up, ones, positions, zeros
+from m2v_export.text.arrays import counted, counted_at, keep, look_up, ones, positions, zeros_like
 from m2v_export.text.places import places_of
 from m2v_export.text.utf8 import MOST_BYTES
 from m2v_export.text.words import Begins
@@ -66,7 +66,7 @@ def closed(g: Graph, words: Begins, holes: Value, alphabet: Alphabet) -> Value:
     """
     # The word of a hole is the last that begins before it.
     of_holes = counted_at(g, words.begins, holes) - 1
-    has_holes = g.op("ScatterElements", zeros(g, words.places.size()), of_holes, ones(g, holes.size()), reduction="max")
+    has_holes = g.op("ScatterElements", zeros_like(words.places), of_holes, ones(g, holes.size()), reduction="max")
     mine = positions(g, has_holes)
     starts = look_up(g, words.places, mine)
     places = places_of(g, starts, look_up(g, words.places, mine + 1) - starts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END, counted, counted_at, keep, look_up, ones, zeros
+from m2v_export.text.arrays import END, counted, counted_at, keep, look_up, ones, zeros_like
 from m2v_export.text.places import MissedPlaces
 from m2v_export.text.words import WordPlaces
 
@@ -21,7 +21,7 @@ def merge_at_codes(
     :param text_starts: int32 [N], where each text begins in the codes.
     :return: int32 [T], int32 [N]: values in the order of the texts, and where each text's begin.
     """
-    merged = g.op("ScatterElements", words.codes - words.codes, words.starts, word_values)
+    merged = g.op("ScatterElements", zeros_like(words.codes), words.starts, word_values)
     merged = g.op("ScatterElements", merged, places.at, values)
     some = merged > 0
     return keep(g, merged, some), look_up(g, counted(g, some.cast(np.int32)), text_starts)
@@ -56,8 +56,8 @@ def merge_at_words(
     """
     # Pieces after a word's first one: how many of the word's own are before.
     later = steps.rounds * look_up(g, 1 - unknown, steps.words)
-    more = g.op("ScatterElements", zeros(g, missed.size()), steps.words, later, reduction="max")
-    before = counted(g, g.op("ScatterElements", zeros(g, ids.size()), missed, more))
+    more = g.op("ScatterElements", zeros_like(unknown), steps.words, later, reduction="max")
+    before = counted(g, g.op("ScatterElements", zeros_like(ids), missed, more))
     firsts = g.op("Slice", steps.values, np.array([0]), missed.size())
     firsts = g.op("Where", unknown > 0, np.array(unk_id, np.int32), firsts)
     ids = g.op("ScatterElements", ids, missed, firsts)
@@ -66,7 +66,7 @@ def merge_at_words(
     place = place + keep(g, later, is_later)
     # A token goes on to the next word unless a piece is behind it.
     total = before.slice(-1, END).cast(np.int64) + ids.size() - 1
-    goes_on = g.op("ScatterElements", ones(g, total), place - 1, zeros(g, place.size()))
+    goes_on = g.op("ScatterElements", ones(g, total), place - 1, zeros_like(place))
     tokens = look_up(g, ids, counted(g, goes_on))
     tokens = g.op("ScatterElements", tokens, place, keep(g, steps.values, is_later))
     first_words = counted_at(g, words.begins, text_starts)

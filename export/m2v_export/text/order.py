@@ -33,7 +33,7 @@ def classes_of(alphabet: Alphabet) -> npt.NDArray[np.int32] | None:
 def sort_marks(g: Graph, codes: Value, starts: Value, alphabet: Alphabet, classes: npt.NDArray[np.int32]) -> Value:
     """Sort each run of marks by class, those of one class in their order.
 
-    :param codes: int32 [C]. :param starts: int64 [N], the first of each text.
+    :param codes: int32 [C]. :param starts: int32 [N], the first of each text.
     :return: int32 [C].
     """
     class_ = look_up(g, g.constant(classes, "mark_classes"), indices_of(g, codes, alphabet))

@@ -11,7 +11,7 @@ import numpy as np
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import Alphabet
-from m2v_export.text.arrays import doubled, keep, look_up, numbered, ones, places_where, reachable
+from m2v_export.text.arrays import doubled, keep, look_up, numbered, ones, places_where, reachable, zeros_like
 from m2v_export.text.hashing import HashTable
 from m2v_export.text.merge import Steps, merge_at_codes, merge_at_words
 from m2v_export.text.places import MissedPlaces, places_of
@@ -183,7 +183,7 @@ def leap(
         reached, unknown = longer(g)
     else:
         is_short = g.op("ReduceMax", sizes) <= SHORT_WORD
-        reached, unknown = g.if_(is_short, lambda g: [reached, places.zeros], longer)
+        reached, unknown = g.if_(is_short, lambda g: [reached, zeros_like(sizes)], longer)
     return values * reached, unknown
 
 
@@ -207,8 +207,7 @@ def step(g: Graph, pieces: Pieces, words: WordPlaces, starts: Value, sizes: Valu
         # None is found, the next word begins, or a separator follows: no part of a word has the code 0.
         goes_on = g.op("Min", length, left_after, nodes_after) > 0
         done = [g.concat([values, found]), g.concat([of_words, word])]
-        following = [keep(g, of, goes_on) for of in (after, left_after, nodes_after, word)]
-        following[-1] = following[-1] + ROUND
+        following = [keep(g, of, goes_on) for of in (after, left_after, nodes_after, word + ROUND)]
         return g.op("Size", following[0]) > 0, [*following, *done], []
 
     nodes = look_up(g, words.codes, starts) + pieces.trie.begin

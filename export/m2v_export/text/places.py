@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import look_up
+from m2v_export.text.arrays import look_up, zeros_like
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,6 @@ class MissedPlaces:
     :ivar firsts: int32 [M], each word's first place.
     :ivar begins: int32 [P], 1 where a word begins, else 0.
     :ivar left: int32 [P], places to the next word's.
-    :ivar zeros: int32 [M].
     """
 
     here: Value
@@ -27,7 +26,6 @@ class MissedPlaces:
     firsts: Value
     begins: Value
     left: Value
-    zeros: Value
 
 
 def places_of(g: Graph, starts: Value, sizes: Value) -> MissedPlaces:
@@ -35,9 +33,7 @@ def places_of(g: Graph, starts: Value, sizes: Value) -> MissedPlaces:
     ends = g.op("CumSum", sizes, np.array(0)).of_rank(1)
     firsts = ends - sizes
     here = g.op("Range", np.array(0, np.int32), g.op("ReduceSum", sizes, keepdims=0), np.array(1, np.int32))
-    # A difference and a sum: zeros and ones of that size by one operation each.
-    none = sizes - sizes
-    begins = g.op("ScatterElements", here - here, firsts, none + 1).of_rank(1)
+    begins = g.op("ScatterElements", zeros_like(here), firsts, zeros_like(sizes) + 1).of_rank(1)
     word = g.op("CumSum", begins, np.array(0)).of_rank(1) - 1
     at = here + look_up(g, starts - firsts, word)
-    return MissedPlaces(here, at, word, firsts, begins, look_up(g, ends, word) - here, none)
+    return MissedPlaces(here, at, word, firsts, begins, look_up(g, ends, word) - here)

@@ -100,7 +100,9 @@ def replace_invalid(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Val
 
 
 def _run_lengths(g: Graph, symbols: Value, starts: Value) -> Value:
-    """:return: int32 [T + PADDED], how many bytes go on with the character that begins at each: 0 where none begins."""
+    """:param starts: int32 or int64 [N].
+    :return: int32 [T + PADDED], how many bytes go on with the character that begins at each: 0 where none begins.
+    """
     kinds = look_up(g, g.constant(KINDS, "kinds"), symbols)
     # No text's first byte goes on with a character of the one before.
     kinds = g.op("ScatterElements", kinds, starts, g.op("Expand", KINDS[:1], starts.size()))
@@ -116,5 +118,5 @@ def _run_lengths(g: Graph, symbols: Value, starts: Value) -> Value:
 
 def _within(g: Graph, lengths: Value) -> Value:
     """:param lengths: int32 [T]. :return: bool [T], whether a byte is one of those that go on with a character."""
-    reach = [later(g, lengths, -i) - (i - 1) if i > 1 else later(g, lengths, -i) for i in range(1, MOST_BYTES)]
+    reach = [later(g, lengths, -i - 1) - i for i in range(MOST_BYTES - 1)]
     return g.op("Max", *reach) > 0

@@ -157,6 +157,7 @@ def read_trie(
     for window in range(KEY_BITS // alphabet.width, 0, -1):
         # The ways to the nodes from which pieces go on: 1 at a word's begin, the first character, full windows.
         ways = {piece[:end] for piece in pieces for end in range(2 + window, len(piece), window)}
+        # One node more, or a separator's, -1, would be one of the others in a window's lowest bits.
         node_bits = (roots + len(ways)).bit_length()
         if window * alphabet.width + node_bits <= KEY_BITS:
             break
