@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from m2v_export.graph import Graph, Value
 from m2v_export.text import vocabulary
 from m2v_export.text.added import added_table, mark_added, may_begin
+from m2v_export.text.alphabet import Alphabet
 from m2v_export.text.arrays import BLOCK, MANY, counted_at, doubled, firsts_of_runs, reachable
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
@@ -150,6 +151,32 @@ def test_whole_words_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = potion_tokenizer()
     assert tables_of(tokenizer).words.factors.dtype == np.int64
     assert_exact(tokenizer, TEXTS[:500])
+
+
+def test_whole_words_of_wide_keys_differ() -> None:
+    """Parts of 30 bits whose differences add up to 2^32, which is 0 in 32 bits; one in some ten asks in the one word's
+    slot."""
+    alphabet = Alphabet(
+        width=10, isolated=2048, codes={}, foreign_word=1024, hole=1025, foreign_isolated=2048, added={}, end=2049
+    )
+    table = vocabulary.read_words(alphabet, {(5,): 7})
+    assert table.keys.packed * table.keys.width == 30
+    rng = np.random.default_rng(0)
+    parts = rng.integers(2**29, 2**30, (200, table.keys.packs))
+    parts[:, -1] = 2**32 - parts[:, :-1].sum(axis=1)
+    parts = parts[(parts[:, -1] > 0) & (parts[:, -1] < 2**30)]
+    step = table.keys.reach + 1
+    packs = np.zeros((len(parts) + 1, step), np.int32)
+    packs[:-1, 1 : table.keys.reach : table.keys.packed] = parts
+    starts = np.arange(len(packs), dtype=np.int32) * step
+
+    def build(g: Graph, codes: Value, packs: Value, starts: Value, gaps: Value) -> list[Value]:
+        return list(WholeWords(g, table).find(g, WordPlaces(codes, packs, codes > 0, starts, gaps)))
+
+    codes = np.full(packs.size, 5, np.int32)
+    ids, missed = run_on_arrays(build, codes, packs.reshape(-1), starts, np.full(len(starts), step, np.int32))
+    assert missed.tolist() == [*range(len(parts))]
+    assert ids[-1] == 7
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def merge_at_words(
     is_later = later > 0
     place = look_up(g, missed.cast(np.int32) + look_up(g, before, missed), keep(g, steps.words, is_later))
     place = place + keep(g, later, is_later)
-    # A token goes on to the next word unless a piece is behind it.
+    # The word of each token: the next one behind all but later pieces, and what stands at these is replaced.
     total = before.slice(-1, END).cast(np.int64) + ids.size() - 1
-    goes_on = g.op("ScatterElements", ones(g, total), place - 1, zeros_like(place))
+    goes_on = g.op("ScatterElements", ones(g, total), place, zeros_like(place))
     tokens = look_up(g, ids, counted(g, goes_on))
     tokens = g.op("ScatterElements", tokens, place, keep(g, steps.values, is_later))
     first_words = counted_at(g, words.begins, text_starts)
