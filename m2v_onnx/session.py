@@ -36,7 +36,7 @@ class SessionConfig:
     :ivar providers: onnxruntime's execution providers, in order of preference.
     :ivar session_options: onnxruntime's own; None for one thread a run, as the runs themselves are in threads.
     :ivar foreign: whether the graph is one that others exported; ours hold nothing that onnxruntime could optimize, and
-        to look for it takes a third of the time that text.onnx takes to open.
+        to look for it takes a fourth of the time that text.onnx takes to open.
     """
 
     providers: Sequence[Provider] = ("CPUExecutionProvider",)
