@@ -425,11 +425,22 @@ def graph_values(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
 
 
 def test_stages_are_seen_in_the_names(potion_model: onnx.ModelProto) -> None:
-    """Those that always run at the top, and all of them somewhere."""
-    names = [node.name for node in potion_model.graph.node]
-    stages = list(dict.fromkeys(name.split("/")[0] for name in names if "/" in name))
-    assert stages == ["cut", "normalize", "words", "pieces", "truncate"]
-    assert {node.name.split("/")[0] for node in graph_nodes(potion_model.graph)} == {"decode", *stages}
+    """The two ways at the top; in the thorough one the stages that always run, in their order, and all somewhere."""
+
+    def stages_of(graph: onnx.GraphProto) -> list[str]:
+        return list(dict.fromkeys(node.name.split("/")[0] for node in graph.node if "/" in node.name))
+
+    assert stages_of(potion_model.graph) == ["quick", "thorough"]
+    (otherwise,) = (
+        attribute.g
+        for node in potion_model.graph.node
+        if node.name.startswith("thorough/If")
+        for attribute in node.attribute
+        if attribute.name == "else_branch"
+    )
+    stages = ["cut", "normalize", "words", "pieces", "truncate"]
+    assert stages_of(otherwise) == stages
+    assert {node.name.split("/")[0] for node in graph_nodes(otherwise)} == {"decode", *stages}
 
 
 def test_the_same_calls_give_the_same_bytes() -> None:

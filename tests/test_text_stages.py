@@ -18,15 +18,16 @@ from m2v_export.text.arrays import BLOCK, MANY, counted_at, doubled, firsts_of_r
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
 from m2v_export.text.hashing import Bits, HashTable, build, build_by_remainders
-from m2v_export.text.merge import Steps, merge_at_codes, merge_at_words
-from m2v_export.text.pieces import FEW_WORDS, Pieces, match_missed
-from m2v_export.text.places import places_of
+from m2v_export.text.missed import FEW_WORDS, match_missed
+from m2v_export.text.pieces import Pieces
+from m2v_export.text.places import merge_at_codes, places_of
 from m2v_export.text.probe import Characters, Kind, read_characters
 from m2v_export.text.repair import replace_invalid
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.step import Steps, merge_at_words
 from m2v_export.text.truncate import drop, truncate
 from m2v_export.text.utf8 import PADDED, decode
-from m2v_export.text.words import WholeWords, WordPlaces, split_words
+from m2v_export.text.words import WholeWords, WordPlaces, begin_at, split_words
 from tests.test_text_helpers import (
     assert_exact,
     potion_tables,
@@ -111,7 +112,7 @@ def test_words_are_the_pre_tokenizer(texts: list[str]) -> None:
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
         begins, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
         words = split_words(g, begins, tables.alphabet)
-        starts = counted_at(g, words.begins, starts)
+        starts = counted_at(g, begin_at(words.nodes, tables.alphabet), starts)
         return [words.codes, words.starts.slice(0, -1), words.gaps.slice(0, -1), starts]
 
     codes, starts, gaps, first_words = run_on_texts(build, texts)
@@ -135,10 +136,10 @@ def test_whole_words_are_the_vocabulary() -> None:
         words = split_words(g, begins, tables.alphabet)
         return list(WholeWords(g, tables.words).find(g, words))
 
-    ids, missed = run_on_texts(build, WORDS)
-    assert missed[-1] == len(WORDS) == len(ids) - 1
-    found = np.ones(len(ids), np.bool_)
-    found[missed] = False
+    ids, differs = run_on_texts(build, WORDS)
+    assert differs[-1]
+    assert len(WORDS) == len(ids) - 1
+    found = differs == 0
     vocab, reach = potion_vocab(), tables.words.keys.reach
     for word, token_id, is_found in zip(WORDS, ids[:-1], found[:-1], strict=True):
         assert is_found == (word in vocab and len(word) < reach), word
@@ -171,11 +172,12 @@ def test_whole_words_of_wide_keys_differ() -> None:
     starts = np.arange(len(packs), dtype=np.int32) * step
 
     def build(g: Graph, codes: Value, packs: Value, starts: Value, gaps: Value) -> list[Value]:
-        return list(WholeWords(g, table).find(g, WordPlaces(codes, packs, codes > 0, starts, gaps)))
+        return list(WholeWords(g, table).find(g, WordPlaces(codes, codes, packs, starts, gaps)))
 
     codes = np.full(packs.size, 5, np.int32)
-    ids, missed = run_on_arrays(build, codes, packs.reshape(-1), starts, np.full(len(starts), step, np.int32))
-    assert missed.tolist() == [*range(len(parts))]
+    ids, differs = run_on_arrays(build, codes, packs.reshape(-1), starts, np.full(len(starts), step, np.int32))
+    assert differs[:-1].all()
+    assert not differs[-1]
     assert ids[-1] == 7
 
 
@@ -193,7 +195,7 @@ def test_pieces_are_the_model(words: list[str]) -> None:
         places = split_words(g, begins, tables.alphabet)
         pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
         missed = g.op("Range", np.array(0), places.starts.size().squeeze(0), np.array(1))
-        return match_missed(g, pieces, places, places.starts * 0, missed, starts, tables.longest_word)
+        return list(match_missed(g, pieces, places, places.starts * 0, missed, starts, tables.longest_word))
 
     expected = [[token.id for token in potion_tokenizer().model.tokenize(word)] for word in words]
     ids, starts, unknown = run_on_texts(build, words)
@@ -235,13 +237,10 @@ third and the last word."""
 
 
 def merged(merge: Callable[..., tuple[Value, Value]], **more: Any) -> list[list[int]]:
-    """:param merge: called with the words and all of MERGED but these, and of ``more``, as values by name."""
+    """:param merge: called with all of MERGED and of ``more``, as values by name."""
 
     def build(g: Graph, *values: Value) -> list[Value]:
-        named = dict(zip(MERGED | more, values, strict=True))
-        begins, starts, gaps = (named.pop(name) for name in ("begins", "starts", "gaps"))
-        codes = begins.cast(np.int32)
-        return list(merge(g, WordPlaces(codes, codes, begins, starts, gaps), **named))
+        return list(merge(g, **dict(zip(MERGED | more, values, strict=True))))
 
     return [of.tolist() for of in run_on_arrays(build, *(MERGED | more).values())]
 
@@ -249,9 +248,20 @@ def merged(merge: Callable[..., tuple[Value, Value]], **more: Any) -> list[list[
 def test_merge_at_codes_puts_pieces_in_place() -> None:
     """The first of the missed words has two pieces, at its first and its third code."""
 
-    def merge(g: Graph, words: WordPlaces, *, missed: Value, ids: Value, values: Value, text_starts: Value) -> Any:
-        starts, sizes = (g.op("GatherElements", of, missed) for of in (words.starts, words.gaps))
-        return merge_at_codes(g, words, ids, places_of(g, starts, sizes), values, text_starts)
+    def merge(
+        g: Graph,
+        *,
+        begins: Value,
+        starts: Value,
+        gaps: Value,
+        missed: Value,
+        ids: Value,
+        values: Value,
+        text_starts: Value,
+    ) -> Any:
+        mine, sizes = (g.op("GatherElements", of, missed) for of in (starts, gaps))
+        at = places_of(g, mine, sizes).at
+        return merge_at_codes(g, begins.cast(np.int32), starts, ids, at, values, text_starts)
 
     assert merged(merge, values=np.array([20, 0, 21, 22, 0], np.int32)) == [[10, 20, 21, 12, 22], [0, 3, 5]]
 
@@ -267,8 +277,10 @@ def test_merge_at_codes_puts_pieces_in_place() -> None:
 def test_merge_at_words_puts_pieces_in_place(unknown: list[int], expected: list[list[int]]) -> None:
     """The first of the missed words has three pieces, found in as many rounds."""
 
-    def merge(g: Graph, words: WordPlaces, *, values: Value, of_words: Value, rounds: Value, **rest: Value) -> Any:
-        return merge_at_words(g, words, steps=Steps(values, of_words, rounds), unk_id=99, **rest)
+    def merge(
+        g: Graph, *, starts: Value, gaps: Value, values: Value, of_words: Value, rounds: Value, **rest: Value
+    ) -> Any:
+        return merge_at_words(g, steps=Steps(values, of_words, rounds), unk_id=99, **rest)
 
     found = merged(
         merge,

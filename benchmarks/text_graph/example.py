@@ -13,9 +13,11 @@ from tokenizers import Tokenizer
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text import read_tables, tokenize
+from m2v_export.text.arrays import positions
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
-from m2v_export.text.pieces import Pieces, match_missed
+from m2v_export.text.missed import match_missed
+from m2v_export.text.pieces import Pieces
 from m2v_export.text.utf8 import PADDED
 from m2v_export.text.words import WholeWords, split_words
 from m2v_onnx.text import pack
@@ -37,7 +39,8 @@ def main() -> None:
     begins, starts = codes_of(g, symbols, starts, tables.normalization)
     shown["codes"] = begins.codes.slice(0, -PADDED)
     words = split_words(g, begins, tables.alphabet)
-    ids, missed = WholeWords(g, tables.words).find(g, words)
+    ids, differs = WholeWords(g, tables.words).find(g, words)
+    missed = positions(g, differs)
     pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
     merged, token_starts, _ = match_missed(g, pieces, words, ids, missed, starts, tables.longest_word)
     # Without the last word, which is the end.

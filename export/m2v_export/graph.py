@@ -156,9 +156,9 @@ class _Level:
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
 
-    def proto(self, name: str, initializers: Sequence[onnx.TensorProto] = ()) -> onnx.GraphProto:
+    def proto(self, name: str) -> onnx.GraphProto:
         infos = [[helper.make_value_info(v.name, v.type) for v in values] for values in (self.inputs, self.outputs)]
-        return helper.make_graph(self.nodes, name, infos[0], infos[1], initializer=initializers)
+        return helper.make_graph(self.nodes, name, infos[0], infos[1])
 
 
 class Graph:
@@ -277,7 +277,7 @@ class Graph:
         :param condition: bool [], whether to make the first trip; None for yes.
         :return: the last state, then what was stacked.
         """
-        with self.scope("body"), self._level() as level:
+        with self._level() as level:
             i = self.input(self._new_name("i"), np.int64, [])
             before = self.input(self._new_name("condition"), np.bool_, [])
             carried = [_unsized(self, self._new_name("state"), value) for value in state]
@@ -291,7 +291,10 @@ class Graph:
 
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
         """The finished model, checked."""
-        graph = self._levels[0].proto("m2v_onnx", list(self._initializers.values()))
+        graph = self._levels[0].proto("m2v_onnx")
+        constants = {value.name for value in self._constants.values()}
+        graph.initializer.extend(t for name, t in self._initializers.items() if name not in constants)
+        _distribute(graph, {name: t for name, t in self._initializers.items() if name in constants})
         kept = ["", *self._initializers, *(info.name for infos in (graph.input, graph.output) for info in infos)]
         _rename(graph, {name: name for name in kept} | self._renamed)
         model = helper.make_model(graph, producer_name=PRODUCER, opset_imports=_OPSETS, ir_version=IR_VERSION)
@@ -340,7 +343,7 @@ class Graph:
             self._levels.pop()
 
     def _branch(self, name: str, build: "Branch") -> tuple[onnx.GraphProto, list[Value]]:
-        with self.scope(name), self._level() as level:
+        with self._level() as level:
             values = list(build(self))
             for value in values:
                 self._body_output(value)
@@ -365,6 +368,35 @@ class Graph:
         arguments = ["" if value is None else value.name for value in inputs]
         self._levels[-1].nodes.append(helper.make_node(op_type, arguments, names, name=base, **bodies))
         return [Value(self, name, type_) for name, type_ in zip(names, types, strict=True)]
+
+
+def _bodies(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
+    return [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+
+
+def _inputs(graph: onnx.GraphProto) -> set[str]:
+    """What its operations are given, those in the bodies too."""
+    return {name for node in graph.node for name in node.input}.union(*map(_inputs, _bodies(graph)))
+
+
+def _distribute(graph: onnx.GraphProto, constants: Mapping[str, onnx.TensorProto]) -> None:
+    """Put each constant into the innermost body that all its uses are in.
+
+    What a body takes from outside is handed to it at every run: for a text of some words that was a thirtieth of the
+    time.
+    """
+    bodies = _bodies(graph)
+    used = [_inputs(body) for body in bodies]
+    here = {name for node in graph.node for name in node.input}
+    mine: list[dict[str, onnx.TensorProto]] = [{} for _ in bodies]
+    for name, tensor in constants.items():
+        users = [i for i, names in enumerate(used) if name in names]
+        if name in here or len(users) != 1:
+            graph.initializer.append(tensor)
+        else:
+            mine[users[0]][name] = tensor
+    for body, its in zip(bodies, mine, strict=True):
+        _distribute(body, its)
 
 
 def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:

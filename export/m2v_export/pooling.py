@@ -212,8 +212,11 @@ def bag_mean(pooling: Pooling, ids: Value, offsets: Value, unk_token_id: int | N
             count = count - g.op("ReduceSum", ids.equals(unk_token_id).cast(np.int64))
         return [pooling.mean(sums, count.cast(np.float32))]
 
-    is_short = padded_ids.size() <= (SHORT_TOKENS if pooling.by_products else PIECE_TOKENS)
-    return g.if_(offsets.size().equals(np.array([1])) & is_short, one, several)[0]
+    is_one = offsets.size().equals(np.array([1]))
+    most = SHORT_TOKENS if pooling.by_products else PIECE_TOKENS
+    if pooling.most_tokens is None or pooling.most_tokens > most:
+        is_one = is_one & (padded_ids.size() <= most)
+    return g.if_(is_one, one, several)[0]
 
 
 def _unknown(g: Graph, ids: Value, offsets: Value, unk_token_id: int) -> Value:
@@ -253,21 +256,23 @@ def lengths_of(g: Graph, offsets: Value, end: Value) -> Value:
 
 
 def _texts_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Value) -> Value:
-    """As ``bag_sums``, for any number of texts of any length.
+    """The sums of any number of texts of any length.
 
     :param padded_ids: int64 [T + 1], the last one padding.
+    :return: float32 [N, dim].
     """
     g = pooling.g
     longest = g.op("ReduceMax", g.concat([lengths, np.array([1])]))
     grid_tokens = GRID_BYTES // (4 * pooling.embedding.dim)
 
-    def at_once(g: Graph) -> list[Value]:
-        return [line_sums(pooling, padded_ids, offsets, lengths, longest)]
+    def large(g: Graph) -> list[Value]:
+        return g.if_(
+            longest * offsets.size() <= grid_tokens,
+            lambda g: [_block_sums(pooling, padded_ids, offsets, lengths, longest)],
+            lambda g: [_sorted_sums(pooling, padded_ids, offsets, lengths, grid_tokens)],
+        )
 
-    def in_blocks(g: Graph) -> list[Value]:
-        return [_block_sums(pooling, padded_ids, offsets, lengths, grid_tokens)]
-
-    return g.if_(longest * offsets.size() <= grid_tokens, at_once, in_blocks)[0]
+    return _small_or(pooling, padded_ids, offsets, lengths, longest, large)
 
 
 def line_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
@@ -277,12 +282,50 @@ def line_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value
     :return: float32 [N, dim].
     """
 
+    def large(g: Graph) -> list[Value]:
+        return [_block_sums(pooling, padded_ids, starts, lengths, longest)]
+
+    return _small_or(pooling, padded_ids, starts, lengths, longest, large)
+
+
+def _small_or(
+    pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value, otherwise: Branch
+) -> Value:
+    """As ``line_sums``, by one grid of all texts, where that is small."""
+    g = pooling.g
+
+    def small(g: Graph) -> list[Value]:
+        grid = grid_of(g, padded_ids, starts, lengths, longest, side_by_side=True)
+
+        def product(g: Graph) -> list[Value]:
+            return [pooling.product(g.op("Transpose", grid))]
+
+        def in_order(g: Graph) -> list[Value]:
+            return [pooling.in_order(grid).cast(np.float32)]
+
+        if pooling.by_products:
+            return product(g)
+        if pooling.embedding.dim < PRODUCT_DIM:
+            return in_order(g)
+        return g.if_(longest <= FEW_TOKENS, product, in_order)
+
+    # No texts are no blocks: onnxruntime 1.30 has no product of them.
+    tokens = starts.size() * longest
+    is_small = g.op("Clip", tokens, np.array(1), np.array(pooling.at_once_tokens)).equals(tokens)
+    most = SHORT_TOKENS if pooling.by_products else PIECE_TOKENS
+    if pooling.most_tokens is None or pooling.most_tokens > most:
+        is_small = is_small & (longest <= most)
+    return g.if_(is_small, small, otherwise)[0]
+
+
+def _block_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
+    """As ``line_sums``, by grids of as many texts as stay in a core's cache."""
     g = pooling.g
 
     def way(sums: Callable[..., Value], **how: bool) -> Branch:
         return lambda g: [sums(pooling, padded_ids, starts, lengths, longest, **how)]
 
-    product, in_order = way(_grid_sums, in_order=False), way(_grid_sums, in_order=True)
+    product, in_order = way(_grids_sums, in_order=False), way(_grids_sums, in_order=True)
     if pooling.by_products:
         return g.if_(longest <= SHORT_TOKENS, product, way(_sums_of_products))[0]
 
@@ -296,45 +339,31 @@ def line_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value
     return g.if_(longest <= FEW_TOKENS, product, others)[0]
 
 
-def _grid_sums(
+def _grids_sums(
     pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value, *, in_order: bool
 ) -> Value:
-    """As ``line_sums``, as many texts at once as stay in a core's cache.
+    """As ``_block_sums``, for texts of up to one length.
 
     :param in_order: whether to add rows one after the other; else by products.
     """
     g = pooling.g
     texts = starts.size()
+    lines = g.op("Max", pooling.cached_tokens // longest, np.array([1]))
+    blocks = (texts + lines - 1) // lines
+    # The last block is filled up with empty texts.
+    missing = g.concat([np.array([0]), blocks * lines - texts])
+    filled_starts, filled_lengths = (g.op("Pad", of, missing).of_rank(1) for of in (starts, lengths))
+    grids = grid_of(g, padded_ids, filled_starts, filled_lengths, longest).reshape(-1, lines, longest)
+    if in_order:
+        grids = g.op("Transpose", grids, perm=[0, 2, 1])
 
-    def sums_of(grid: Value) -> Value:
-        """:param grid: int64 [N, L], or [L, N] in order."""
-        return pooling.in_order(grid).cast(np.float32) if in_order else pooling.product(grid)
+    def one_block(g: Graph, i: Value) -> tuple[None, list[Value], list[Value]]:
+        grid = g.op("Gather", grids, i).of_rank(2)
+        sums = pooling.in_order(grid).cast(np.float32) if in_order else pooling.product(grid)
+        return None, [], [sums.of_rank(2)]
 
-    def at_once(g: Graph) -> list[Value]:
-        grid = grid_of(g, padded_ids, starts, lengths, longest)
-        return [sums_of(g.op("Transpose", grid) if in_order else grid)]
-
-    def by_blocks(g: Graph) -> list[Value]:
-        lines = g.op("Max", pooling.cached_tokens // longest, np.array([1]))
-        blocks = (texts + lines - 1) // lines
-        # The last block is filled up with empty texts.
-        missing = g.concat([np.array([0]), blocks * lines - texts])
-        filled_starts, filled_lengths = (g.op("Pad", of, missing).of_rank(1) for of in (starts, lengths))
-        grids = grid_of(g, padded_ids, filled_starts, filled_lengths, longest).reshape(-1, lines, longest)
-        if in_order:
-            grids = g.op("Transpose", grids, perm=[0, 2, 1])
-
-        def one_block(g: Graph, i: Value) -> tuple[None, list[Value], list[Value]]:
-            return None, [], [sums_of(g.op("Gather", grids, i).of_rank(2)).of_rank(2)]
-
-        (stacked,) = g.loop([], one_block, trips=blocks.squeeze(0))
-        return [g.op("Slice", stacked.reshape(-1, pooling.embedding.dim), np.array([0]), texts)]
-
-    # No texts are no blocks: onnxruntime 1.30 has no product of them.
-    tokens = texts * longest
-    return g.if_(
-        g.op("Clip", tokens, np.array(1), np.array(pooling.at_once_tokens)).equals(tokens), at_once, by_blocks
-    )[0]
+    (stacked,) = g.loop([], one_block, trips=blocks.squeeze(0))
+    return g.op("Slice", stacked.reshape(-1, pooling.embedding.dim), np.array([0]), texts)
 
 
 def _sums_of_products(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
@@ -345,7 +374,7 @@ def _sums_of_products(pooling: Pooling, padded_ids: Value, starts: Value, length
     before = g.op("Range", np.array(0), pieces.squeeze(0), np.array(1)) * step
     piece_starts = (starts.unsqueeze(1) + before).reshape(-1)
     piece_lengths = (lengths.unsqueeze(1) - before).reshape(-1)  # of the last ones 0 and less
-    sums = _grid_sums(pooling, padded_ids, piece_starts, piece_lengths, step, in_order=False)
+    sums = _grids_sums(pooling, padded_ids, piece_starts, piece_lengths, step, in_order=False)
     of_texts = sums.reshape(starts.size(), pieces, pooling.embedding.dim)
     return g.op("ReduceSum", of_texts, np.array([1]), keepdims=0).of_rank(2)
 
@@ -366,8 +395,8 @@ def _sums_of_pieces(pooling: Pooling, padded_ids: Value, starts: Value, lengths:
     return g.loop([zeros], one_piece, trips=pieces.squeeze(0))[0].cast(np.float32)
 
 
-def _block_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Value, grid_tokens: int) -> Value:
-    """As ``bag_sums``: texts in order of their length, a grid of them at a time."""
+def _sorted_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Value, grid_tokens: int) -> Value:
+    """As ``_texts_sums``: texts in order of their length, a grid of them at a time."""
     g = pooling.g
     texts = lengths.size()
     ascending, order = g.op_many("TopK", 2, lengths, texts, largest=0)
@@ -383,7 +412,7 @@ def _block_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Va
         begin = i * block
         mine = [g.op("Slice", of, begin, begin + block).of_rank(1) for of in (starts, sizes)]
         widest = g.op("Max", mine[1].slice(-1, END), np.array([1]))
-        return None, [], [line_sums(pooling, padded_ids, mine[0], mine[1], widest)]
+        return None, [], [_block_sums(pooling, padded_ids, mine[0], mine[1], widest)]
 
     (stacked,) = g.loop([], one_block, trips=blocks.squeeze(0))
     sums = stacked.reshape(-1, pooling.embedding.dim)
@@ -392,17 +421,21 @@ def _block_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Va
     return g.op("Gather", sums, g.op("ScatterElements", ranks, order, ranks) + missing)
 
 
-def grid_of(g: Graph, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
-    """Lay runs of ids out as lines.
+def grid_of(
+    g: Graph, padded_ids: Value, starts: Value, lengths: Value, longest: Value, *, side_by_side: bool = False
+) -> Value:
+    """Lay runs of ids out as lines, or side by side, which takes longer where there are many.
 
     :param padded_ids: int64 [T + 1], the last one padding.
     :param starts: int64 [N]. :param lengths: int64 [N]. :param longest: int64 [1], at least every length.
-    :return: int64 [N, longest].
+    :return: int64 [N, longest], or [longest, N].
     """
-    column = g.op("Range", np.array(0), longest.squeeze(0), np.array(1))
-    last = np.array(-1)
-    slots = g.op("Where", column < lengths.unsqueeze(1), starts.unsqueeze(1) + column, last)
-    return look_up(g, padded_ids, slots)
+    place = g.op("Range", np.array(0), longest.squeeze(0), np.array(1))
+    if side_by_side:
+        place = place.unsqueeze(1)
+    else:
+        starts, lengths = starts.unsqueeze(1), lengths.unsqueeze(1)
+    return look_up(g, padded_ids, g.op("Where", place < lengths, starts + place, np.array(-1)))
 
 
 END = 2**62

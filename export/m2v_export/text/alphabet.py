@@ -7,12 +7,13 @@ A code is an int32. Characters that are found in pieces of two and more characte
     separator         -1
     narrow            1 .. 2**width - 2
     wide              2**width - 1 .. isolated - 1
-    isolated          isolated .. 2 * isolated - 2
+    isolated          3 * isolated .. 4 * isolated - 2
     dropped           DROPPED
     several codes     DROPPED + 1 + the row of the table of expansions
 
 ``isolated`` is a power of two, which a separator's bits contain too: one bit of a code tells that no word goes on
-after it.
+after it. That bit added to the code that follows marks a word's begin, and makes no two codes equal: that is the
+character's *node*, at which the search for pieces begins.
 """
 
 from collections.abc import Iterable
@@ -44,7 +45,8 @@ WIDEST = 15
 @dataclass(frozen=True, eq=False)
 class Alphabet:
     """:ivar width: bits of a narrow code.
-    :ivar isolated: codes from there on are words of their own: punctuation, ideographs and added tokens.
+    :ivar isolated: a bit of the codes that are words of their own: punctuation, ideographs and added tokens. No word
+        has such a code inside.
     :ivar codes: the code of each character that is found in a piece.
     :ivar foreign_word: the code of all other characters that are part of words.
     :ivar foreign_isolated: the code of all others that are words of their own.
@@ -70,7 +72,12 @@ class Alphabet:
     @property
     def size(self) -> int:
         """Codes of characters are less than the last one, which ``indices_of`` gives a separator."""
-        return 2 * self.isolated
+        return 4 * self.isolated
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of characters are less, but for a separator's."""
+        return self.size + self.isolated
 
     def code(self, character: str, kind: Kind) -> int:
         if kind == Kind.SEPARATOR:
@@ -96,12 +103,14 @@ def read_alphabet(characters: Characters, pieces: Iterable[str], added: Iterable
     alone = [c for c in others if characters.kind(c) == Kind.ISOLATED]
     foreign_word = (1 << width) - 1 + len(wide)
     hole = foreign_word + 1
-    # Three more that are isolated: the foreign ones, the end, and the last code, which no character has.
-    isolated = 1 << max(hole, len(alone) + len(added) + 2).bit_length()
+    # Three more that are isolated: the foreign ones, the end, and the last code, which no character has. One more in
+    # words: a separator's code with the bit for a begin, which makes the greatest of them.
+    isolated = 1 << max(hole + 1, len(alone) + len(added) + 2).bit_length()
+    first = 3 * isolated
     codes = {c: i + 1 for i, c in enumerate(narrow)}
     codes |= {c: (1 << width) - 1 + i for i, c in enumerate(wide)}
-    codes |= {c: isolated + i for i, c in enumerate(alone)}
-    number = count(isolated + len(alone))
+    codes |= {c: first + i for i, c in enumerate(alone)}
+    number = count(first + len(alone))
     foreign_isolated, end = next(number), next(number)
     added_codes = {content: next(number) for content in added}
     return Alphabet(width, isolated, codes, foreign_word, hole, foreign_isolated, added_codes, end)

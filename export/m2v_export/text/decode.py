@@ -67,7 +67,7 @@ def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> 
     :param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
     :return: the codes and where words begin in them, and int32 [N], the first code of each text.
     """
-    codes = look_up(g, _code_of_byte(g, tables), symbols)
+    codes = look_up(g, code_of_byte(g, tables), symbols)
     highest = g.op("ReduceMax", codes, keepdims=0)
 
     # Cast in the branches, which would copy what they pass on as it is.
@@ -77,14 +77,14 @@ def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> 
     def with_care(g: Graph) -> list[Value]:
         return careful_codes(g, symbols, starts.cast(np.int32), codes, highest, tables)
 
-    codes, starts, begins, places = g.if_(highest < DROPPED, plain, with_care)
-    return Begins(codes, begins, places), starts
+    codes, starts, nodes, places = g.if_(highest < DROPPED, plain, with_care)
+    return Begins(codes, nodes, places), starts
 
 
 def _with_begins(g: Graph, codes: Value, starts: Value, tables: Normalization) -> list[Value]:
     """What is done to codes after decoding, and where words begin in them.
 
-    :return: int32 [C + PADDED], int32 [N], bool [C + PADDED], int32 [W + 2]: codes, texts, and begins as in ``Begins``.
+    :return: int32 [C + PADDED], int32 [N], int32 [C + PADDED], int32 [W + 2]: codes, texts, and the rest of ``Begins``.
     """
     if tables.mark_classes is not None:
         codes = sort_marks(g, codes, starts, tables.alphabet, tables.mark_classes)
@@ -93,10 +93,10 @@ def _with_begins(g: Graph, codes: Value, starts: Value, tables: Normalization) -
         codes = mark_added(g, indices, codes, starts, tables.normalized, DROPPED)
         codes, starts = without_dropped(g, codes, starts)
     words = find_begins(g, codes, starts, tables.alphabet)
-    return [codes, starts, words.begins, words.places]
+    return [codes, starts, words.nodes, words.places]
 
 
-def _code_of_byte(g: Graph, tables: Normalization) -> Value:
+def code_of_byte(g: Graph, tables: Normalization) -> Value:
     """:return: int32 [258], flagged codes."""
     return g.constant(_flagged(tables), "code_of_byte")
 
@@ -146,8 +146,12 @@ def careful_codes(
 
     def few(g: Graph) -> list[Value]:
         words = find_begins(g, filled, starts, tables.alphabet)
-        (codes,) = g.if_(holes.size() > 0, lambda g: [closed(g, words, holes, tables.alphabet)], lambda g: [filled])
-        return [codes, starts, words.begins, words.places]
+        codes, nodes = g.if_(
+            holes.size() > 0,
+            lambda g: list(closed(g, words, holes, tables.alphabet)),
+            lambda g: [words.codes, words.nodes],
+        )
+        return [codes, starts, nodes, words.places]
 
     # What has no code yet is a byte too many, or a character that becomes nothing or several; or they are not few.
     return g.if_(g.op("ReduceMax", filled, keepdims=0) < DROPPED, few, many)
@@ -198,7 +202,7 @@ def _special_codes(
 
     def mend(g: Graph) -> list[Value]:
         mended, mended_starts = replace_invalid(g, symbols, starts)
-        flagged = look_up(g, _code_of_byte(g, tables), mended)
+        flagged = look_up(g, code_of_byte(g, tables), mended)
         places = places_where(g, flagged >= LEAD)
         of_leads = _codes_at(g, bytes_at(g, mended, places), tables.codes)
         return [mended, mended_starts, g.op("ScatterElements", flagged, places, of_leads), of_leads]

@@ -14,7 +14,7 @@ from m2v_export.text.alphabet import SEPARATOR, Alphabet
 from m2v_export.text.arrays import counted, counted_at, keep, look_up, ones, positions, zeros_like
 from m2v_export.text.places import places_of
 from m2v_export.text.utf8 import MOST_BYTES
-from m2v_export.text.words import Begins
+from m2v_export.text.words import Begins, begin_at
 
 RARE_HOLES, RARE_BYTES = 64, 8
 """Codes a hole, and a byte that follows: with more of them it is faster to take out all bytes that follow."""
@@ -58,14 +58,14 @@ def codes_with_holes(g: Graph, codes: Value, leads: Leads, alphabet: Alphabet) -
     return g.op("ScatterElements", codes, places, values), keep(g, places, values.equals(alphabet.hole))
 
 
-def closed(g: Graph, words: Begins, holes: Value, alphabet: Alphabet) -> Value:
+def closed(g: Graph, words: Begins, holes: Value, alphabet: Alphabet) -> tuple[Value, Value]:
     """Move the words that have holes together; separators are behind them then.
 
     :param holes: int32 [H], H > 0.
-    :return: int32 [C], codes.
+    :return: int32 [C], int32 [C]: codes and nodes.
     """
     # The word of a hole is the last that begins before it.
-    of_holes = counted_at(g, words.begins, holes) - 1
+    of_holes = counted_at(g, begin_at(words.nodes, alphabet), holes) - 1
     has_holes = g.op("ScatterElements", zeros_like(words.places), of_holes, ones(g, holes.size()), reduction="max")
     mine = positions(g, has_holes)
     starts = look_up(g, words.places, mine)
@@ -77,4 +77,9 @@ def closed(g: Graph, words: Begins, holes: Value, alphabet: Alphabet) -> Value:
     to = before + look_up(g, places.firsts - look_up(g, before, places.firsts), places.word)
     none = g.op("Expand", np.array([SEPARATOR], np.int32), places.here.size()).of_rank(1)
     moved = g.op("ScatterElements", none, keep(g, to, kept), keep(g, codes, kept))
-    return g.op("ScatterElements", words.codes, places.at, moved)
+    # Where words begin has not changed.
+    marks = look_up(g, words.nodes, places.at) - codes
+    return (
+        g.op("ScatterElements", words.codes, places.at, moved),
+        g.op("ScatterElements", words.nodes, places.at, moved + marks),
+    )

@@ -1,16 +1,34 @@
-"""WordPiece with BERT's normalizer and pre-tokenizer, as a graph: the stages in their order."""
+"""WordPiece with BERT's normalizer and pre-tokenizer, as a graph: the stages in their order.
+
+Small batches of plain texts are tried the quick way first (``quick``), which says whether it served.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import any_of, counted, look_up
+from m2v_export.text.arrays import any_of, counted, look_up, positions
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
-from m2v_export.text.pieces import Pieces, match_missed
+from m2v_export.text.missed import match_missed
+from m2v_export.text.pieces import Pieces
+from m2v_export.text.quick import QUICK_BYTES, nothing, quick_ids
 from m2v_export.text.tables import TextTables
 from m2v_export.text.truncate import finish
 from m2v_export.text.utf8 import decode
-from m2v_export.text.words import WholeWords, WordPlaces, split_words
+from m2v_export.text.words import WholeWords, WordPlaces, begin_at, split_words
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """:ivar tokens: the most of a text; None for all. :ivar code_points: the most of a text; None for all.
+    :ivar left_out: the token that is left out, after truncation; None for none.
+    """
+
+    tokens: int | None
+    code_points: int | None
+    left_out: int | None
 
 
 def tokenize(
@@ -30,45 +48,88 @@ def tokenize(
     :param unk_token_id: the token that is left out, after truncation; None for none.
     :return: int64 [T'], int64 [N]: ids, and where each text's begin.
     """
-    if max_length is None:
+    limits = Limits(max_length, None if max_length is None else max_length * median_token_length, unk_token_id)
+    with g.stage("words"):
+        whole_words = WholeWords(g, tables.words)
+    with g.stage("pieces"):
+        pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
+
+    def thorough(g: Graph) -> list[Value]:
+        return list(_thorough_ids(g, utf8, offsets, tables, whole_words, pieces, limits))
+
+    if not _can_be_quick(tables, limits):
+        ids, offsets = thorough(g)
+        return ids, offsets
+
+    def quick(g: Graph) -> list[Value]:
+        return quick_ids(g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word)
+
+    with g.scope("quick"):
+        most_bytes = min(QUICK_BYTES, QUICK_BYTES if limits.code_points is None else limits.code_points)
+        is_small = g.op("Size", utf8) <= most_bytes
+        done, ids, starts = g.if_(is_small, quick, lambda g: nothing(g, is_small, offsets))
+    with g.scope("thorough"):
+        if limits.tokens is not None:
+            done = done & (g.op("Size", ids) <= limits.tokens)
+        ids, offsets = g.if_(done, lambda g: [ids.cast(np.int64), starts.cast(np.int64)], thorough)
+    return ids, offsets
+
+
+def _can_be_quick(tables: TextTables, limits: Limits) -> bool:
+    """Whether the quick way serves this model. Only unknown words may become the token that is left out."""
+    normalization = tables.normalization
+    leaves_out = limits.left_out is not None and (limits.left_out != tables.unk_id or tables.unk_is_piece)
+    return normalization.mark_classes is None and normalization.normalized is None and not leaves_out
+
+
+def _thorough_ids(
+    g: Graph,
+    utf8: Value,
+    offsets: Value,
+    tables: TextTables,
+    whole_words: WholeWords,
+    pieces: Pieces,
+    limits: Limits,
+) -> tuple[Value, Value]:
+    """As ``tokenize``, for all texts."""
+    if limits.code_points is None:
         symbols = decode(g, utf8)
     else:
         with g.stage("cut"):
-            symbols, offsets = cut(g, utf8, offsets, max_length * median_token_length)
+            symbols, offsets = cut(g, utf8, offsets, limits.code_points)
     with g.stage("normalize"):
         begins, starts = codes_of(g, symbols, offsets, tables.normalization)
     with g.stage("words"):
         words = split_words(g, begins, tables.alphabet)
-        ids, missed = WholeWords(g, tables.words).find(g, words)
+        ids, differs = whole_words.find(g, words)
     with g.stage("pieces"):
-        ids, offsets, unknown = _match_missed(g, words, ids, missed, starts, tables)
+        ids, offsets, unknown = _match_missed(g, pieces, words, ids, positions(g, differs), starts, tables.longest_word)
     with g.stage("truncate"):
-        if unk_token_id is None:
-            return finish(g, ids, offsets, max_length, None)
-        if unk_token_id == tables.unk_id and not tables.unk_is_piece:
+        if limits.left_out is None:
+            return finish(g, ids, offsets, limits.tokens, None)
+        if limits.left_out == tables.unk_id and not tables.unk_is_piece:
             has_unknown = unknown
         else:
-            has_unknown = any_of(g, ids.equals(unk_token_id))
-        return finish(g, ids, offsets, max_length, (unk_token_id, has_unknown))
+            has_unknown = any_of(g, ids.equals(limits.left_out))
+        return finish(g, ids, offsets, limits.tokens, (limits.left_out, has_unknown))
 
 
 def _match_missed(
-    g: Graph, words: WordPlaces, ids: Value, missed: Value, text_starts: Value, tables: TextTables
+    g: Graph, pieces: Pieces, words: WordPlaces, ids: Value, missed: Value, text_starts: Value, longest_word: int
 ) -> list[Value]:
     """Words that were not found whole become their pieces.
 
     :param ids: int32 [W + 1]. :param missed: int64 [M], which words were not found; the last is the end.
     :param text_starts: int32 [N], where each text begins in the codes.
-    :return: int32 [T], int32 [N], bool [1]: ids, where each text's begin, and whether a word is unknown.
+    :return: int32 [T], int32 [N], bool []: ids, where each text's begin, and whether a word is unknown.
     """
-    pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
 
     def match(g: Graph) -> list[Value]:
-        return match_missed(g, pieces, words, ids, missed, text_starts, tables.longest_word)
+        return list(match_missed(g, pieces, words, ids, missed, text_starts, longest_word))
 
     def all_found(g: Graph) -> list[Value]:
-        before = counted(g, words.begins.cast(np.int32))
+        before = counted(g, begin_at(words.nodes, pieces.alphabet).cast(np.int32))
         return [ids.slice(0, -1), look_up(g, before, text_starts), some_missed]
 
-    some_missed = missed.size() > 1
+    some_missed = g.op("Size", missed) > 1
     return g.if_(some_missed, match, all_found)

@@ -1,42 +1,27 @@
 """The end of the tokenizer: tokens in one row, at most so many a text, without the unknown one."""
 
-from functools import reduce
-
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import any_of, counted, firsts_of_runs, if_longer, keep, lengths_of, look_up
+from m2v_export.text.arrays import counted, firsts_of_runs, if_longer, keep, lengths_of, look_up
 
 
 def finish(
     g: Graph, ids: Value, offsets: Value, max_length: int | None, unknown: tuple[int, Value] | None
 ) -> tuple[Value, Value]:
-    """Truncate, then leave the unknown token out; most small batches need neither.
+    """Truncate, then leave the unknown token out; most batches need neither.
 
     :param ids: int32 [T]. :param offsets: int32 [N]. :param max_length: None for all tokens.
     :param unknown: the token, and bool [] or [1], whether some are this one; None where there is none to leave out.
     :return: int64 [U], int64 [N].
     """
-    needed = [] if unknown is None else [unknown[1]]
+    offsets = offsets.cast(np.int64)
     if max_length is not None:
-        needed.append(ids.size() > max_length)
-
-    def as_needed(g: Graph) -> list[Value]:
-        kept, starts = ids, offsets.cast(np.int64)
-        if max_length is not None:
-            kept, starts = truncate(g, kept, starts, max_length)
-        if unknown is not None:
-            kept, starts = drop(g, kept, starts, unknown[0])
-        return [kept.cast(np.int64), starts]
-
-    def as_they_are(g: Graph) -> list[Value]:
-        return [ids.cast(np.int64), offsets.cast(np.int64)]
-
-    if not needed:
-        ids, offsets = as_they_are(g)
-    else:
-        ids, offsets = g.if_(reduce(Value.__or__, needed), as_needed, as_they_are)
-    return ids, offsets
+        ids, offsets = truncate(g, ids, offsets, max_length)
+    if unknown is not None:
+        token_id, has_unknown = unknown
+        ids, offsets = g.if_(has_unknown, lambda g: list(drop(g, ids, offsets, token_id)), lambda g: [ids, offsets])
+    return ids.cast(np.int64), offsets
 
 
 def truncate(g: Graph, ids: Value, offsets: Value, max_length: int) -> tuple[Value, Value]:
@@ -62,13 +47,7 @@ def drop(g: Graph, ids: Value, offsets: Value, token_id: int) -> tuple[Value, Va
     :param ids: int32 [T]. :param offsets: int64 [N].
     :return: int32 [U], int64 [N].
     """
-    wrong = ids.equals(token_id)
-
-    def leave_out(g: Graph) -> list[Value]:
-        kept = ~wrong
-        # One more, for texts that begin where the ids end.
-        before = counted(g, g.concat([kept.cast(np.int32), np.array([0], np.int32)]))
-        return [keep(g, ids, kept), look_up(g, before, offsets).cast(np.int64)]
-
-    ids, offsets = g.if_(any_of(g, wrong), leave_out, lambda g: [ids, offsets])
-    return ids, offsets
+    kept = ~ids.equals(token_id)
+    # One more, for texts that begin where the ids end.
+    before = counted(g, g.concat([kept.cast(np.int32), np.array([0], np.int32)]))
+    return keep(g, ids, kept), look_up(g, before, offsets).cast(np.int64)

@@ -119,8 +119,8 @@ MOST_WINDOWS = 64
 class Trie:
     """The longest piece at a place.
 
-    Nodes are numbered: first characters inside a word by their code, first characters at a word's begin by their code
-    and ``begin``, then the others, and last, as a separator's code is -1, what stands for a separator.
+    The nodes of first characters are numbered as in ``Alphabet``, then come the others, and last, as a separator's code
+    is -1, what stands for a separator.
 
     A piece's value is its length in characters, and below its id: of two at a place, the longer one's is greater.
 
@@ -131,7 +131,7 @@ class Trie:
     :ivar node_bits: bits below the window.
     :ivar id_bits: bits of an id in a value.
     :ivar windows: the most windows of a piece.
-    :ivar begin: what is added to a code at a word's begin.
+    :ivar longest: the most characters of a piece.
     """
 
     hash: PerfectHash
@@ -141,7 +141,12 @@ class Trie:
     node_bits: int
     id_bits: int
     windows: int
-    begin: int
+    longest: int
+
+    @property
+    def character(self) -> int:
+        """What a character of a piece counts in its value."""
+        return 1 << self.id_bits
 
 
 def read_trie(
@@ -152,7 +157,7 @@ def read_trie(
     :raises ValueError: when the pieces' lengths or ids are too great.
     """
     pieces = {(1, *codes): i for codes, i in begins.items()} | {(0, *codes): i for codes, i in insides.items()}
-    roots = 2 * alphabet.size
+    roots = alphabet.nodes
     # The longest window that leaves room for the nodes, which are fewer the longer it is.
     for window in range(KEY_BITS // alphabet.width, 0, -1):
         # The ways to the nodes from which pieces go on: 1 at a word's begin, the first character, full windows.
@@ -164,7 +169,7 @@ def read_trie(
     # In no order, or keys that follow each other would be in the same places of the hash.
     numbers = roots + np.random.default_rng(0).permutation(len(ways))
     nodes: dict[tuple[int, ...], int] = dict(zip(sorted(ways), numbers.tolist(), strict=True))
-    nodes |= {path[:2]: path[0] * alphabet.size + path[1] for path in pieces}
+    nodes |= {path[:2]: path[0] * alphabet.isolated + path[1] for path in pieces}
     longest, id_bits = max(map(len, pieces), default=1) - 1, max([1, *pieces.values()]).bit_length()
     windows = -(-(longest - 1) // window)
     if windows > MOST_WINDOWS:
@@ -190,5 +195,8 @@ def read_trie(
         best = next((path[:end] for end in range(len(path), 1, -1) if path[:end] in pieces), None)
         if best is not None:
             node_values[node] = value(best)
-    node_values[[alphabet.size + alphabet.end, SEPARATOR]] = ENDED
-    return Trie(table, values, node_values, window, node_bits, id_bits, windows, alphabet.size)
+    # What is a word of its own begins one behind another word's character too, which ends nothing.
+    alone = np.arange(3 * alphabet.isolated, alphabet.size)
+    node_values[[alphabet.end + alphabet.isolated, alphabet.isolated - 1, SEPARATOR]] = ENDED
+    node_values[alone] = node_values[alone + alphabet.isolated]
+    return Trie(table, values, node_values, window, node_bits, id_bits, windows, longest)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import SEPARATOR, Alphabet
-from m2v_export.text.arrays import END, later, look_up, places_where, positions
+from m2v_export.text.arrays import END, later, look_up, places_where
 from m2v_export.text.hashing import HashTable
 from m2v_export.text.vocabulary import WordKeys, Words
 
@@ -17,15 +17,15 @@ class WordPlaces:
     """The words of all texts, and one more, which is the end of the last.
 
     :ivar codes: int32 [C].
+    :ivar nodes: int32 [C], see ``nodes_of``.
     :ivar packs: int32 [C], see ``pack_codes``.
-    :ivar begins: bool [C], where a word begins, and behind the last.
     :ivar starts: int32 [W + 1], the place of each word's first character.
     :ivar gaps: int32 [W + 1], from there to the next word: the word and what separates it from the next.
     """
 
     codes: Value
+    nodes: Value
     packs: Value
-    begins: Value
     starts: Value
     gaps: Value
 
@@ -35,12 +35,12 @@ class Begins:
     """Where words begin.
 
     :ivar codes: int32 [C].
-    :ivar begins: bool [C], where a word begins, and behind the last.
-    :ivar places: int32 [W + 2], these places.
+    :ivar nodes: int32 [C], see ``nodes_of``.
+    :ivar places: int32 [W + 2], where words begin, and behind the last.
     """
 
     codes: Value
-    begins: Value
+    nodes: Value
     places: Value
 
 
@@ -49,29 +49,53 @@ def find_begins(g: Graph, codes: Value, text_starts: Value, alphabet: Alphabet) 
 
     :param codes: int32 [C]. :param text_starts: int32 [N].
     """
+    nodes = nodes_of(g, codes, text_starts, alphabet)
+    return Begins(codes, nodes, places_where(g, begin_at(nodes, alphabet)))
+
+
+def nodes_of(g: Graph, codes: Value, text_starts: Value, alphabet: Alphabet) -> Value:
+    """Mark what begins a text, or follows a code with the bit ``isolated``, with that bit.
+
+    From that bit on nodes are words' begins; a separator is less when it is marked, too.
+
+    :param codes: int32 [C]. :param text_starts: int32 [N]. :return: int32 [C].
+    """
     previous = g.op("Pad", codes, np.array([1, -1]), np.array(SEPARATOR, np.int32))
     none = g.op("BitwiseOr", text_starts, SEPARATOR)
     # Empty texts share their place with the next one, hence a reduction: the separator is the least code.
     previous = g.op("ScatterElements", previous, text_starts, none, reduction="min")
-    # What follows a separator or an isolated character, which have the bit, is a word's begin unless it is a separator.
-    begins = codes + g.op("BitwiseAnd", previous, alphabet.isolated) >= alphabet.isolated
-    return Begins(codes, begins, places_where(g, begins))
+    return codes + g.op("BitwiseAnd", previous, alphabet.isolated)
+
+
+def begin_at(nodes: Value, alphabet: Alphabet) -> Value:
+    """:param nodes: int32 [C], see ``nodes_of``. :return: bool [C], where words begin, and behind the last."""
+    return nodes >= alphabet.isolated
 
 
 def split_words(g: Graph, words: Begins, alphabet: Alphabet) -> WordPlaces:
     starts = words.places.slice(0, -1)
     gaps = words.places.slice(1, END) - starts
-    return WordPlaces(words.codes, pack_codes(g, words.codes, alphabet), words.begins, starts, gaps)
+    packs = pack_codes(g, narrow_codes(g, words.nodes, alphabet), alphabet)
+    return WordPlaces(words.codes, words.nodes, packs, starts, gaps)
 
 
-def pack_codes(g: Graph, codes: Value, alphabet: Alphabet) -> Value:
+def narrow_codes(g: Graph, nodes: Value, alphabet: Alphabet) -> Value:
+    """What follows in words, in the bits of a narrow code: all of them for others, which no piece has; 0 for separators
+    and words' begins, so that no piece reaches over these.
+
+    :param nodes: int32 [C]. :return: int32 [C].
+    """
+    narrow = np.zeros(alphabet.nodes + 1, np.int32)
+    in_words = np.arange(alphabet.isolated - 1)
+    narrow[in_words] = np.minimum(in_words, (1 << alphabet.width) - 1)
+    return look_up(g, g.constant(narrow, "narrow_codes"), nodes)
+
+
+def pack_codes(g: Graph, narrow: Value, alphabet: Alphabet) -> Value:
     """At every place the narrow codes from there on, ``alphabet.packed`` of them, the first in the lowest bits.
 
-    Separators are 0 there, and wide and isolated ones have all bits, which no piece has.
-
-    :param codes: int32 [C]. :return: int32 [C], of the last places in part.
+    :param narrow: int32 [C], see ``narrow_codes``. :return: int32 [C], of the last places in part.
     """
-    narrow = g.op("Clip", codes, np.array(0, np.int32), np.array((1 << alphabet.width) - 1, np.int32))
     pack, size = narrow, 1
     while size < alphabet.packed:
         # Twice as many, but for a third one.
@@ -91,14 +115,18 @@ class WholeWords:
         self.masks = g.constant(_masks(words.keys), "words_masks")
 
     def find(self, g: Graph, places: WordPlaces) -> tuple[Value, Value]:
-        """:return: int32 [W + 1], int64 [M]: each word's id, and which words were not found: the last one always."""
+        """:return: int32 [W + 1], int32 [W + 1]: each word's id, and 0 where it was found: at the last one never."""
         keys = self.keys
         rows = np.arange(keys.packs, dtype=np.int32)[:, None]
         windows = look_up(g, places.packs, (places.starts + (1 + rows * keys.packed)).reshape(-1))
         left = g.op("Min", places.gaps, np.array([keys.reach], np.int32))
         masks = look_up(g, self.masks, (left + rows * (keys.reach + 1)).reshape(-1))
         first = look_up(g, places.codes, places.starts)
-        key = g.concat([first, g.op("BitwiseAnd", windows, masks)]).reshape(1 + keys.packs, -1)
+        return self.search(g, g.concat([first, g.op("BitwiseAnd", windows, masks)]).reshape(1 + keys.packs, -1))
+
+    def search(self, g: Graph, key: Value) -> tuple[Value, Value]:
+        """As ``find``. :param key: int32 [1 + packs, W + 1], see ``WordKeys``."""
+        keys = self.keys
         slots = self.hash.slots(g, g.op("MatMul", self.factors, key.cast(self.factors.dtype)))
         differs = g.op("Abs", key - self.hash.keys_at(g, slots))
         if keys.most < 2**31:
@@ -106,7 +134,7 @@ class WholeWords:
             differs = g.op("MatMul", np.ones(1 + keys.packs, np.int32), differs)
         else:
             differs = g.op("ReduceMax", differs, np.array([0]), keepdims=0)
-        return look_up(g, self.ids, slots), positions(g, differs)
+        return look_up(g, self.ids, slots), differs
 
 
 def _masks(keys: WordKeys) -> npt.NDArray[np.int32]:
