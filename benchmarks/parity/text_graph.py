@@ -21,7 +21,9 @@ from m2v_export.text import read_tables, tokenize
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
 
 MODELS = ("potion-base-2M", "minilm-256")
-BATCH = 256
+BATCHES = (256, 4)
+"""Texts at once: small batches of plain ones are tokenized in another way."""
+
 MAX_LENGTH, MEDIAN_TOKEN_LENGTH = 512, 6
 SHORT_LENGTH, SHORT_MEDIAN = 7, 3
 """Limits at which most texts are cut and truncated."""
@@ -51,13 +53,14 @@ def wrong_texts(
     session: ort.InferenceSession,
     tokenizer: Tokenizer,
     texts: Sequence[str | bytes],
+    batch: int,
     max_length: int,
     median_token_length: int,
 ) -> Iterator[str | bytes]:
     """The texts of which an id differs."""
     unk_id = read_unk_id(tokenizer)
-    for begin in range(0, len(texts), BATCH):
-        some = texts[begin : begin + BATCH]
+    for begin in range(0, len(texts), batch):
+        some = texts[begin : begin + batch]
         encoded = [text.encode() if isinstance(text, str) else text for text in some]
         lengths = np.array([len(text) for text in encoded], np.int64)
         feeds = {"utf8": np.frombuffer(b"".join(encoded), np.uint8), "offsets": np.cumsum(lengths) - lengths}
@@ -100,10 +103,12 @@ def check(path: Path, fuzzed: int) -> int:
     for limits in ((MAX_LENGTH, MEDIAN_TOKEN_LENGTH), (SHORT_LENGTH, SHORT_MEDIAN)):
         session = text_session(tokenizer, *limits)
         for name, texts in sweeps(tokenizer, fuzzed).items():
-            wrong = list(wrong_texts(session, tokenizer, texts, *limits))
-            total += len(wrong)
-            rows.append([path.name, limits[0], name, len(texts), len(wrong), repr(wrong[0])[:60] if wrong else ""])
-    print(tabulate(rows, ["model", "max_length", "texts", "number", "differ", "the first"]), flush=True)
+            for batch in BATCHES:
+                wrong = list(wrong_texts(session, tokenizer, texts, batch, *limits))
+                total += len(wrong)
+                first = repr(wrong[0])[:60] if wrong else ""
+                rows.append([path.name, limits[0], name, len(texts), batch, len(wrong), first])
+    print(tabulate(rows, ["model", "max_length", "texts", "number", "batch", "differ", "the first"]), flush=True)
     return total
 
 
