@@ -23,12 +23,14 @@ class AddedTable:
     :ivar following: int32 [states, columns], the next state. From NO_STATE nothing follows.
     :ivar codes: int32 [states], the code of the token that ends in a state; 0 where none does.
     :ivar longest: symbols of the longest token.
+    :ivar overlap: whether one may begin inside another.
     """
 
     columns: npt.NDArray[np.int32]
     following: npt.NDArray[np.int32]
     codes: npt.NDArray[np.int32]
     longest: int
+    overlap: bool
 
 
 def added_table(tokens: Mapping[tuple[int, ...], int], symbols: int) -> AddedTable | None:
@@ -50,7 +52,9 @@ def added_table(tokens: Mapping[tuple[int, ...], int], symbols: int) -> AddedTab
         if path:
             following[states[path[:-1]], columns[path[-1]]] = state
         codes[state] = tokens.get(path, 0)
-    return AddedTable(columns, following, codes, max(map(len, tokens)))
+    begins = {token[0] for token in tokens}
+    overlap = any(symbol in begins for token in tokens for symbol in token[1:])
+    return AddedTable(columns, following, codes, max(map(len, tokens)), overlap)
 
 
 def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: AddedTable, dropped: int) -> Value:
@@ -66,8 +70,9 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
 
     def search(g: Graph) -> list[Value]:
         places, lengths, found = _tokens_at(g, columns, candidates, starts, table)
-        first = _without_overlaps(g, symbols.size(), places, lengths)
-        places, lengths, found = (keep(g, of, first) for of in (places, lengths, found))
+        if table.overlap:
+            first = _without_overlaps(g, symbols.size(), places, lengths)
+            places, lengths, found = (keep(g, of, first) for of in (places, lengths, found))
         column = np.arange(table.longest)
         covered = keep(g, (places.unsqueeze(1) + column).reshape(-1), (lengths.unsqueeze(1) > column).reshape(-1))
         gone = g.op("Expand", np.array([dropped], np.int32), covered.size())
