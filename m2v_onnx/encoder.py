@@ -138,7 +138,7 @@ class BagEncoder:
         return [[i for i in text if i != self.unk_token_id] for text in truncated]
 
 
-LIBRARY_TEXTS, LIBRARY_CHARACTERS = 6, 256
+LIBRARY_TEXTS, LIBRARY_CHARACTERS = 2, 256
 """Texts, and all their characters, for which the library is faster than text.onnx, whose kernels take their time to
 start."""
 
