@@ -1,6 +1,5 @@
 """The quick way of the text graph: what it says it has done is exact, and it does what it is there for."""
 
-import json
 from functools import cache
 from typing import Any
 
@@ -166,6 +165,16 @@ def test_many_tokens_are_truncated() -> None:
     assert_exact(potion_tokenizer(), texts)
 
 
-def test_the_potion_model_can_be_quick() -> None:
-    """It is as the tests above take it: no token that is left out can be a word."""
-    assert json.loads(potion_tokenizer().to_str())["model"]["unk_token"] == "[UNK]"
+def test_words_that_are_too_long_are_left_to_the_thorough_way() -> None:
+    """Of few pieces, too; at the limit they are done."""
+    vocab = {"[UNK]": 0, "aaaa": 1, "##aaaa": 2, "##a": 3, "b": 4}
+    tokenizer = word_piece(vocab, BertNormalizer(), max_input_chars_per_word=9)
+    session = quick_session(tokenizer)
+    for text, expected in (
+        ("a" * 9, [[1, 2, 3]]),
+        ("b " + "a" * 9, [[4, 1, 2, 3]]),
+        ("a" * 10, None),
+        ("a" * 12, None),
+    ):
+        assert quickly(session, [text]) == expected, text
+        assert_exact(tokenizer, [text, "b", "aaaab"])
