@@ -315,6 +315,7 @@ def test_added_tokens(lowercase: bool) -> None:
     ]
     texts = [*odd, *fuzzed_texts(tokenizer, 2000, seed=8), "[[[[x[[[x]", "FOOBAR foobarfoo obaba fOobA", "newnew york"]
     assert_exact(tokenizer, texts)
+    assert_exact(tokenizer, [text for text in texts if text.isascii()])
 
 
 def test_marks_that_are_not_removed_are_sorted() -> None:

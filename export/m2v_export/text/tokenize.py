@@ -76,10 +76,10 @@ def tokenize(
 
 
 def _can_be_quick(tables: TextTables, limits: Limits) -> bool:
-    """Whether the quick way serves this model. Only unknown words may become the token that is left out."""
-    normalization = tables.normalization
+    """Whether the quick way serves this model: no added tokens are found in codes, and only unknown words may become
+    the token that is left out. Marks, whose order it does not see to, are not ASCII."""
     leaves_out = limits.left_out is not None and (limits.left_out != tables.unk_id or tables.unk_is_piece)
-    return normalization.mark_classes is None and normalization.normalized is None and not leaves_out
+    return tables.normalization.normalized is None and not leaves_out
 
 
 def _thorough_ids(
