@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 
-from m2v_export.graph import Graph, Value
+from m2v_export.graph import Graph
 from m2v_export.text.chain import MOST_PIECES
 from m2v_export.text.pieces import Pieces
 from m2v_export.text.quick import QUICK_BYTES, quick_ids
@@ -31,13 +31,10 @@ def quick_session(tokenizer: Tokenizer) -> Any:
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
     whole_words, pieces = WholeWords(g, tables.words), Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
-    for i, value in enumerate(outputs(g, utf8, offsets, tables, whole_words, pieces)):
+    values = quick_ids(g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word)
+    for i, value in enumerate(values):
         g.output(value, f"y{i}")
     return session_of(g.model({}))
-
-
-def outputs(g: Graph, utf8: Value, offsets: Value, tables: Any, whole_words: WholeWords, pieces: Pieces) -> list[Value]:
-    return quick_ids(g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word)
 
 
 @cache

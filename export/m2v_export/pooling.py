@@ -74,6 +74,16 @@ class Pooling:
         """Whether all texts are summed by products, long ones in pieces."""
         return self.embedding.sum_dtype == np.float64 and self.embedding.dim >= PRODUCT_DIM
 
+    @property
+    def piece_tokens(self) -> int:
+        """Longest text that is summed in one piece."""
+        return SHORT_TOKENS if self.by_products else PIECE_TOKENS
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether a text may be longer than that."""
+        return self.most_tokens is None or self.most_tokens > self.piece_tokens
+
     def codes(self, ids: Value) -> Value:
         """Gather first, widen after: only the rows at hand leave the table's precision.
 
@@ -213,9 +223,8 @@ def bag_mean(pooling: Pooling, ids: Value, offsets: Value, unk_token_id: int | N
         return [pooling.mean(sums, count.cast(np.float32))]
 
     is_one = offsets.size().equals(np.array([1]))
-    most = SHORT_TOKENS if pooling.by_products else PIECE_TOKENS
-    if pooling.most_tokens is None or pooling.most_tokens > most:
-        is_one = is_one & (padded_ids.size() <= most)
+    if pooling.has_pieces:
+        is_one = is_one & (padded_ids.size() <= pooling.piece_tokens)
     return g.if_(is_one, one, several)[0]
 
 
@@ -312,9 +321,8 @@ def _small_or(
     # No texts are no blocks: onnxruntime 1.30 has no product of them.
     tokens = starts.size() * longest
     is_small = g.op("Clip", tokens, np.array(1), np.array(pooling.at_once_tokens)).equals(tokens)
-    most = SHORT_TOKENS if pooling.by_products else PIECE_TOKENS
-    if pooling.most_tokens is None or pooling.most_tokens > most:
-        is_small = is_small & (longest <= most)
+    if pooling.has_pieces:
+        is_small = is_small & (longest <= pooling.piece_tokens)
     return g.if_(is_small, small, otherwise)[0]
 
 
@@ -330,7 +338,7 @@ def _block_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Val
         return g.if_(longest <= SHORT_TOKENS, product, way(_sums_of_products))[0]
 
     def others(g: Graph) -> Sequence[Value]:
-        if pooling.most_tokens is not None and pooling.most_tokens <= PIECE_TOKENS:
+        if not pooling.has_pieces:
             return in_order(g)
         return g.if_(longest <= PIECE_TOKENS, in_order, way(_sums_of_pieces))
 

@@ -67,7 +67,7 @@ def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> 
     :param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
     :return: the codes and where words begin in them, and int32 [N], the first code of each text.
     """
-    codes = look_up(g, code_of_byte(g, tables), symbols)
+    codes = flagged_codes(g, symbols, tables)
     highest = g.op("ReduceMax", codes, keepdims=0)
 
     # Cast in the branches, which would copy what they pass on as it is.
@@ -96,9 +96,9 @@ def _with_begins(g: Graph, codes: Value, starts: Value, tables: Normalization) -
     return [codes, starts, words.nodes, words.places]
 
 
-def code_of_byte(g: Graph, tables: Normalization) -> Value:
-    """:return: int32 [258], flagged codes."""
-    return g.constant(_flagged(tables), "code_of_byte")
+def flagged_codes(g: Graph, symbols: Value, tables: Normalization) -> Value:
+    """:param symbols: int32 [T + PADDED]. :return: int32 [T + PADDED], see ``_flagged``."""
+    return look_up(g, g.constant(_flagged(tables), "code_of_byte"), symbols)
 
 
 def _flagged(tables: Normalization) -> npt.NDArray[np.int32]:
@@ -202,7 +202,7 @@ def _special_codes(
 
     def mend(g: Graph) -> list[Value]:
         mended, mended_starts = replace_invalid(g, symbols, starts)
-        flagged = look_up(g, code_of_byte(g, tables), mended)
+        flagged = flagged_codes(g, mended, tables)
         places = places_where(g, flagged >= LEAD)
         of_leads = _codes_at(g, bytes_at(g, mended, places), tables.codes)
         return [mended, mended_starts, g.op("ScatterElements", flagged, places, of_leads), of_leads]

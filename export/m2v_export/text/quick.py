@@ -12,12 +12,12 @@ from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import DROPPED
 from m2v_export.text.arrays import END, counted, keep, look_up, positions
 from m2v_export.text.chain import follow
-from m2v_export.text.decode import Normalization, code_of_byte
+from m2v_export.text.decode import Normalization, flagged_codes
 from m2v_export.text.pieces import Pieces
 from m2v_export.text.places import merge_at_codes
 from m2v_export.text.utf8 import PADDED, decode
 from m2v_export.text.vocabulary import WordKeys
-from m2v_export.text.words import WholeWords, begin_at, narrow_codes, nodes_of
+from m2v_export.text.words import WholeWords, begin_at, narrow_codes, nodes_of, whole_ids
 
 QUICK_BYTES = 4096
 """Bytes up to which it is quicker."""
@@ -41,7 +41,7 @@ def quick_ids(
     alphabet = normalization.alphabet
     symbols = decode(g, utf8)
     with g.stage("normalize"):
-        codes = look_up(g, code_of_byte(g, normalization), symbols)
+        codes = flagged_codes(g, symbols, normalization)
         highest = g.op("ReduceMax", codes, keepdims=0)
 
     def plain(g: Graph) -> list[Value]:
@@ -70,8 +70,7 @@ def quick_ids(
             return [done, pieces.ids(values), tokens]
 
         def all_found(g: Graph) -> list[Value]:
-            before = counted(g, begin_at(nodes, alphabet).cast(np.int32))
-            return [is_plain, ids.slice(0, -1), look_up(g, before, text_starts)]
+            return [is_plain, *whole_ids(g, ids, nodes, text_starts, alphabet)]
 
         with g.stage("pieces"):
             return g.if_(g.op("Size", missed) > 1, matched, all_found)

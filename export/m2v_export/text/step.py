@@ -58,7 +58,6 @@ def step(
 
 def find_steps(g: Graph, pieces: Pieces, words: WordPlaces, starts: Value) -> Steps:
     """:param starts: int32 [M], each word's place in the codes."""
-
     prefixes = pieces.by_packs(words.packs)
 
     def one_round(

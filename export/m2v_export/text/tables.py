@@ -40,6 +40,10 @@ class TextTables:
     def alphabet(self) -> Alphabet:
         return self.normalization.alphabet
 
+    def means_unknown(self, token_id: int) -> bool:
+        """Whether a token stands for unknown words and nothing else."""
+        return token_id == self.unk_id and not self.unk_is_piece
+
 
 PARTS = {
     "normalizer": ("BertNormalizer", None),

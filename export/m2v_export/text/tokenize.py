@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import any_of, counted, look_up, positions
+from m2v_export.text.arrays import any_of, positions
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
 from m2v_export.text.missed import match_missed
@@ -17,7 +17,7 @@ from m2v_export.text.quick import QUICK_BYTES, nothing, quick_ids
 from m2v_export.text.tables import TextTables
 from m2v_export.text.truncate import finish
 from m2v_export.text.utf8 import decode
-from m2v_export.text.words import WholeWords, WordPlaces, begin_at, split_words
+from m2v_export.text.words import WholeWords, WordPlaces, split_words, whole_ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def tokenize(
         return quick_ids(g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word)
 
     with g.scope("quick"):
-        most_bytes = min(QUICK_BYTES, QUICK_BYTES if limits.code_points is None else limits.code_points)
+        most_bytes = QUICK_BYTES if limits.code_points is None else min(QUICK_BYTES, limits.code_points)
         is_small = g.op("Size", utf8) <= most_bytes
         done, ids, starts = g.if_(is_small, quick, lambda g: nothing(g, is_small, offsets))
     with g.scope("thorough"):
@@ -78,7 +78,7 @@ def tokenize(
 def _can_be_quick(tables: TextTables, limits: Limits) -> bool:
     """Whether the quick way serves this model: no added tokens are found in codes, and only unknown words may become
     the token that is left out. Marks, whose order it does not see to, are not ASCII."""
-    leaves_out = limits.left_out is not None and (limits.left_out != tables.unk_id or tables.unk_is_piece)
+    leaves_out = limits.left_out is not None and not tables.means_unknown(limits.left_out)
     return tables.normalization.normalized is None and not leaves_out
 
 
@@ -107,10 +107,7 @@ def _thorough_ids(
     with g.stage("truncate"):
         if limits.left_out is None:
             return finish(g, ids, offsets, limits.tokens, None)
-        if limits.left_out == tables.unk_id and not tables.unk_is_piece:
-            has_unknown = unknown
-        else:
-            has_unknown = any_of(g, ids.equals(limits.left_out))
+        has_unknown = unknown if tables.means_unknown(limits.left_out) else any_of(g, ids.equals(limits.left_out))
         return finish(g, ids, offsets, limits.tokens, (limits.left_out, has_unknown))
 
 
@@ -128,8 +125,7 @@ def _match_missed(
         return list(match_missed(g, pieces, words, ids, missed, text_starts, longest_word))
 
     def all_found(g: Graph) -> list[Value]:
-        before = counted(g, begin_at(words.nodes, pieces.alphabet).cast(np.int32))
-        return [ids.slice(0, -1), look_up(g, before, text_starts), some_missed]
+        return [*whole_ids(g, ids, words.nodes, text_starts, pieces.alphabet), some_missed]
 
     some_missed = g.op("Size", missed) > 1
     return g.if_(some_missed, match, all_found)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import SEPARATOR, Alphabet
-from m2v_export.text.arrays import END, later, look_up, places_where
+from m2v_export.text.arrays import END, counted, later, look_up, places_where
 from m2v_export.text.hashing import HashTable
 from m2v_export.text.vocabulary import WordKeys, Words
 
@@ -135,6 +135,16 @@ class WholeWords:
         else:
             differs = g.op("ReduceMax", differs, np.array([0]), keepdims=0)
         return look_up(g, self.ids, slots), differs
+
+
+def whole_ids(g: Graph, ids: Value, nodes: Value, text_starts: Value, alphabet: Alphabet) -> tuple[Value, Value]:
+    """What the texts become where all words were found.
+
+    :param ids: int32 [W + 1]. :param nodes: int32 [C]. :param text_starts: int32 [N], in the codes.
+    :return: int32 [W], int32 [N]: ids, and where each text's begin.
+    """
+    before = counted(g, begin_at(nodes, alphabet).cast(np.int32))
+    return ids.slice(0, -1), look_up(g, before, text_starts)
 
 
 def _masks(keys: WordKeys) -> npt.NDArray[np.int32]:
