@@ -12,7 +12,7 @@ inference. Operations have stable names (``double/Mul_0``), so the same calls gi
 what somebody sees who opens the file in Netron.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -127,7 +127,7 @@ class Value:
         if self.type.tensor_type.HasField("shape"):
             assert self.rank == rank, f"{self.name} is of rank {self.rank}, not {rank}"
             return self
-        return Value(self.graph, self.name, _sized(self.dtype, [None] * rank))
+        return self.graph.told(self.name, _sized(self.dtype, [None] * rank))
 
     def unsqueeze(self, *axes: int) -> "Value":
         return self.graph.op("Unsqueeze", self, np.array(axes, np.int64))
@@ -155,10 +155,15 @@ class _Level:
     results: dict[Operation, list[Value]] = field(default_factory=dict)
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
+    told: dict[str, Value] = field(default_factory=dict)
 
-    def proto(self, name: str) -> onnx.GraphProto:
-        infos = [[helper.make_value_info(v.name, v.type) for v in values] for values in (self.inputs, self.outputs)]
-        return helper.make_graph(self.nodes, name, infos[0], infos[1])
+    def proto(self, name: str, renamed: Iterable[str] = ()) -> onnx.GraphProto:
+        hidden = {value.name for value in (*self.inputs, *self.outputs)}.union(renamed)
+        told = [value for value in self.told.values() if value.name not in hidden]
+        inputs, outputs, infos = (
+            [helper.make_value_info(v.name, v.type) for v in values] for values in (self.inputs, self.outputs, told)
+        )
+        return helper.make_graph(self.nodes, name, inputs, outputs, value_info=infos)
 
 
 class Graph:
@@ -171,6 +176,7 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._renamed: dict[str, str] = {}
+        self._sizes = 0
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -280,18 +286,18 @@ class Graph:
         with self._level() as level:
             i = self.input(self._new_name("i"), np.int64, [])
             before = self.input(self._new_name("condition"), np.bool_, [])
-            carried = [_unsized(self, self._new_name("state"), value) for value in state]
+            carried = [self.told(self._new_name("state"), _unsized(value)) for value in state]
             level.inputs.extend(carried)
             again, following, stacked = body(self, i, *carried)
             for value in (before if again is None else again, *following, *stacked):
                 self._body_output(value)
-        types = [_unsized(self, "", value).type for value in state]
+        types = [_unsized(value) for value in state]
         types += [_sized(value.dtype, [None] * (value.rank + 1)) for value in stacked]
         return self._with_bodies("Loop", [trips, condition, *state], types, body=level.proto("body"))
 
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
         """The finished model, checked."""
-        graph = self._levels[0].proto("m2v_onnx")
+        graph = self._levels[0].proto("m2v_onnx", self._renamed)
         constants = {value.name for value in self._constants.values()}
         graph.initializer.extend(t for name, t in self._initializers.items() if name not in constants)
         _distribute(graph, {name: t for name, t in self._initializers.items() if name in constants})
@@ -326,7 +332,23 @@ class Graph:
             schema, node, types, data, opset_imports=_OPSETS, ir_version=IR_VERSION
         )
         self._levels[-1].nodes.append(node)
-        return [Value(self, name, inferred[name]) for name in outputs]
+        return [self.told(name, inferred[name]) for name in outputs]
+
+    def told(self, name: str, type_: onnx.TypeProto) -> Value:
+        """A value of the level that is being written, whose unknown sizes get names.
+
+        onnxruntime writes a result in the place of an operand that nobody else needs only if it can see that both are
+        of one size.
+        """
+        dims = type_.tensor_type.shape.dim
+        unknown = [dim for dim in dims if not dim.HasField("dim_value") and not dim.dim_param]
+        for dim in unknown:
+            dim.dim_param = f"d{self._sizes}"
+            self._sizes += 1
+        value = Value(self, name, type_)
+        if unknown:
+            self._levels[-1].told[name] = value
+        return value
 
     def _new_name(self, base: str) -> str:
         path = "/".join([*self._scopes, base])
@@ -367,7 +389,7 @@ class Graph:
         names = [f"{base}.{i}" for i in range(len(types))]
         arguments = ["" if value is None else value.name for value in inputs]
         self._levels[-1].nodes.append(helper.make_node(op_type, arguments, names, name=base, **bodies))
-        return [Value(self, name, type_) for name, type_ in zip(names, types, strict=True)]
+        return [self.told(name, type_) for name, type_ in zip(names, types, strict=True)]
 
 
 def _bodies(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
@@ -408,7 +430,7 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
     def renamed(name: str) -> str:
         return names.setdefault(name, f"v{len(names)}")
 
-    for info in (*graph.input, *graph.output):
+    for info in (*graph.input, *graph.output, *graph.value_info):
         info.name = renamed(info.name)
     for node in graph.node:
         for its in (node.input, node.output):
@@ -428,9 +450,9 @@ def _is_small(tensor: onnx.TensorProto) -> bool:
     return int(np.prod(tensor.dims)) <= 16
 
 
-def _unsized(graph: Graph, name: str, value: Value) -> Value:
-    """The value's dtype and rank, its sizes forgotten."""
-    return Value(graph, name, _sized(value.dtype, [None] * value.rank))
+def _unsized(value: Value) -> onnx.TypeProto:
+    """Its dtype and rank, its sizes forgotten."""
+    return _sized(value.dtype, [None] * value.rank)
 
 
 def _join(a: Value, b: Value) -> onnx.TypeProto:

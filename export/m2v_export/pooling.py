@@ -203,20 +203,22 @@ def bag_mean(pooling: Pooling, ids: Value, offsets: Value, unk_token_id: int | N
     :return: float32 [N, dim].
     """
     g = pooling.g
-    padded_ids = g.concat([ids, np.array([pooling.padding_id])])
+
+    def padded(g: Graph) -> Value:
+        return g.concat([ids, np.array([pooling.padding_id])])
 
     def several(g: Graph) -> list[Value]:
         lengths = lengths_of(g, offsets, ids.size())
         counts = lengths if unk_token_id is None else lengths - _unknown(g, ids, offsets, unk_token_id)
-        sums = _texts_sums(pooling, padded_ids, offsets, lengths)
+        sums = _texts_sums(pooling, padded(g), offsets, lengths)
         return [pooling.mean(sums, counts.cast(np.float32).unsqueeze(1))]
 
     def one(g: Graph) -> list[Value]:
         """A query: half the kernels, and there a kernel's start is all that takes time."""
         if pooling.by_products:
-            sums = pooling.product(padded_ids.unsqueeze(0))
+            sums = pooling.product(padded(g).unsqueeze(0))
         else:
-            sums = pooling.in_order(padded_ids.unsqueeze(1)).cast(np.float32)
+            sums = pooling.in_order(ids).cast(np.float32)
         count = ids.size()
         if unk_token_id is not None:
             count = count - g.op("ReduceSum", ids.equals(unk_token_id).cast(np.int64))
@@ -224,7 +226,7 @@ def bag_mean(pooling: Pooling, ids: Value, offsets: Value, unk_token_id: int | N
 
     is_one = offsets.size().equals(np.array([1]))
     if pooling.has_pieces:
-        is_one = is_one & (padded_ids.size() <= pooling.piece_tokens)
+        is_one = is_one & (ids.size() < pooling.piece_tokens)
     return g.if_(is_one, one, several)[0]
 
 
@@ -304,7 +306,7 @@ def _small_or(
     g = pooling.g
 
     def small(g: Graph) -> list[Value]:
-        grid = grid_of(g, padded_ids, starts, lengths, longest, side_by_side=True)
+        grid = small_grid_of(g, padded_ids, starts, lengths, longest, pooling.piece_tokens)
 
         def product(g: Graph) -> list[Value]:
             return [pooling.product(g.op("Transpose", grid))]
@@ -429,20 +431,27 @@ def _sorted_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: V
     return g.op("Gather", sums, g.op("ScatterElements", ranks, order, ranks) + missing)
 
 
-def grid_of(
-    g: Graph, padded_ids: Value, starts: Value, lengths: Value, longest: Value, *, side_by_side: bool = False
-) -> Value:
-    """Lay runs of ids out as lines, or side by side, which takes longer where there are many.
+def grid_of(g: Graph, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
+    """Lay runs of ids out as lines.
 
     :param padded_ids: int64 [T + 1], the last one padding.
     :param starts: int64 [N]. :param lengths: int64 [N]. :param longest: int64 [1], at least every length.
-    :return: int64 [N, longest], or [longest, N].
+    :return: int64 [N, longest].
     """
     place = g.op("Range", np.array(0), longest.squeeze(0), np.array(1))
-    if side_by_side:
-        place = place.unsqueeze(1)
-    else:
-        starts, lengths = starts.unsqueeze(1), lengths.unsqueeze(1)
+    return _laid_out(g, padded_ids, starts.unsqueeze(1), lengths.unsqueeze(1), place)
+
+
+def small_grid_of(g: Graph, padded_ids: Value, starts: Value, lengths: Value, longest: Value, most: int) -> Value:
+    """Lay runs of ids out side by side: three operations less, which take longer where there are many ids.
+
+    :param most: of ``longest``. :return: int64 [longest, N].
+    """
+    place = g.op("Slice", np.arange(most)[:, None], np.array([0]), longest)
+    return _laid_out(g, padded_ids, starts, lengths, place)
+
+
+def _laid_out(g: Graph, padded_ids: Value, starts: Value, lengths: Value, place: Value) -> Value:
     return look_up(g, padded_ids, g.op("Where", place < lengths, starts + place, np.array(-1)))
 
 

@@ -24,6 +24,9 @@ from m2v_export.text.words import Begins, find_begins
 PAGE = 256
 """Code points in a page of the table."""
 
+HOLES_FROM = 1 << 15
+"""Bytes up to which it is faster to take out all bytes that follow."""
+
 MOST_SAID = 1 << 21
 """What four bytes can say is less, be it UTF-8 or not."""
 
@@ -138,11 +141,19 @@ def careful_codes(
 
     if tables.mark_classes is not None or tables.normalized is not None:
         return many(g)
-    filled, holes = g.if_(
-        sound & ~special & are_few(g, codes, leads, tables.alphabet),
-        lambda g: list(codes_with_holes(g, codes, leads, tables.alphabet)),
-        lambda g: [codes, places.slice(0, 0)],
-    )
+    few_bytes = g.op("Size", codes) <= HOLES_FROM
+    is_few = g.if_(
+        few_bytes,
+        lambda g: [~few_bytes],
+        lambda g: [sound & ~special & are_few(g, codes, leads, tables.alphabet)],
+    )[0]
+
+    def with_holes(g: Graph) -> list[Value]:
+        filled, holes = codes_with_holes(g, codes, leads, tables.alphabet)
+        # What has no code yet is a byte too many, or a character that becomes nothing or several.
+        return [filled, holes, g.op("ReduceMax", filled, keepdims=0) < DROPPED]
+
+    filled, holes, done = g.if_(is_few, with_holes, lambda g: [codes, places.slice(0, 0), is_few])
 
     def few(g: Graph) -> list[Value]:
         words = find_begins(g, filled, starts, tables.alphabet)
@@ -153,8 +164,7 @@ def careful_codes(
         )
         return [codes, starts, nodes, words.places]
 
-    # What has no code yet is a byte too many, or a character that becomes nothing or several; or they are not few.
-    return g.if_(g.op("ReduceMax", filled, keepdims=0) < DROPPED, few, many)
+    return g.if_(done, few, many)
 
 
 def _codes_with_many(

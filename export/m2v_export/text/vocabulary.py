@@ -129,7 +129,7 @@ class Trie:
     :ivar node_values: int32 [nodes], of the longest piece on the way to a node; DEAD for none, ENDED for an end.
     :ivar window: codes of a full window.
     :ivar node_bits: bits below the window.
-    :ivar id_bits: bits of an id in a value.
+    :ivar id_bits: bits of an id in a value, and of a node's number.
     :ivar windows: the most windows of a piece.
     :ivar longest: the most characters of a piece.
     """
@@ -170,7 +170,9 @@ def read_trie(
     numbers = roots + np.random.default_rng(0).permutation(len(ways))
     nodes: dict[tuple[int, ...], int] = dict(zip(sorted(ways), numbers.tolist(), strict=True))
     nodes |= {path[:2]: path[0] * alphabet.isolated + path[1] for path in pieces}
-    longest, id_bits = max(map(len, pieces), default=1) - 1, max([1, *pieces.values()]).bit_length()
+    longest = max(map(len, pieces), default=1) - 1
+    # A node's number has no length, either.
+    id_bits = max(node_bits, max(pieces.values(), default=0).bit_length())
     windows = -(-(longest - 1) // window)
     if windows > MOST_WINDOWS:
         raise ValueError(f"model: a piece of {longest} characters, at most {window * MOST_WINDOWS} can be found")
