@@ -18,6 +18,7 @@ from m2v_export.text.arrays import BLOCK, MANY, counted_at, doubled, firsts_of_r
 from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
 from m2v_export.text.hashing import Bits, HashTable, build, build_by_remainders
+from m2v_export.text.holes import HOLES_FROM
 from m2v_export.text.missed import FEW_WORDS, match_missed
 from m2v_export.text.pieces import Pieces
 from m2v_export.text.places import merge_at_codes, places_of
@@ -44,7 +45,17 @@ TEXTS = [text for text in fuzzed_texts(potion_tokenizer(), 1500, seed=11) if "["
 
 
 FEW_ACCENTS = [
-    *("Plain words alone. " * 40, "naïve “Café”… déjà\u00a0vu", "é", "—", "", "É", "abç", "çan", "x" * 2000),
+    *(
+        "Plain words alone. " * (HOLES_FROM // 19),
+        "naïve “Café”… déjà\u00a0vu",
+        "é",
+        "—",
+        "",
+        "É",
+        "abç",
+        "çan",
+        "x" * 2000,
+    ),
 ]
 """Texts of which few parts are characters of several bytes: at their ends, side by side, and alone."""
 

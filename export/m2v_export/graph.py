@@ -12,7 +12,7 @@ inference. Operations have stable names (``double/Mul_0``), so the same calls gi
 what somebody sees who opens the file in Netron.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -116,18 +116,21 @@ class Value:
 
     def reshape_like(self, other: "Value") -> "Value":
         """Take another value's shape, whose rank inference then knows."""
-        reshaped = self.graph.op("Reshape", self, self.graph.op("Shape", other), allowzero=1)
-        type_ = onnx.TypeProto()
-        type_.CopyFrom(other.type)
-        type_.tensor_type.elem_type = self.type.tensor_type.elem_type
-        return Value(self.graph, reshaped.name, type_)
+        return self.graph.op("Reshape", self, self.graph.op("Shape", other), allowzero=1).sized_as(other)
 
     def of_rank(self, rank: int) -> "Value":
         """Say the rank where inference cannot see it; no operation is added."""
         if self.type.tensor_type.HasField("shape"):
             assert self.rank == rank, f"{self.name} is of rank {self.rank}, not {rank}"
             return self
-        return self.graph.told(self.name, _sized(self.dtype, [None] * rank))
+        return self.graph.tell(self.name, _sized(self.dtype, [None] * rank))
+
+    def sized_as(self, other: "Value") -> "Value":
+        """Say that it has another's sizes where inference cannot see it; no operation is added."""
+        type_ = onnx.TypeProto()
+        type_.CopyFrom(other.type)
+        type_.tensor_type.elem_type = self.type.tensor_type.elem_type
+        return self.graph.tell(self.name, type_)
 
     def unsqueeze(self, *axes: int) -> "Value":
         return self.graph.op("Unsqueeze", self, np.array(axes, np.int64))
@@ -155,14 +158,13 @@ class _Level:
     results: dict[Operation, list[Value]] = field(default_factory=dict)
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
-    told: dict[str, Value] = field(default_factory=dict)
 
-    def proto(self, name: str, renamed: Iterable[str] = ()) -> onnx.GraphProto:
-        hidden = {value.name for value in (*self.inputs, *self.outputs)}.union(renamed)
-        told = [value for value in self.told.values() if value.name not in hidden]
-        inputs, outputs, infos = (
-            [helper.make_value_info(v.name, v.type) for v in values] for values in (self.inputs, self.outputs, told)
-        )
+    def proto(self, name: str, told: Mapping[str, onnx.TypeProto]) -> onnx.GraphProto:
+        """:param told: the types of values that inference does not see."""
+        inputs, outputs = ([helper.make_value_info(v.name, v.type) for v in of] for of in (self.inputs, self.outputs))
+        shown = {value.name for value in self.outputs}
+        made = [made for node in self.nodes for made in node.output if made in told and made not in shown]
+        infos = [helper.make_value_info(of, told[of]) for of in made]
         return helper.make_graph(self.nodes, name, inputs, outputs, value_info=infos)
 
 
@@ -176,6 +178,7 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._renamed: dict[str, str] = {}
+        self._told: dict[str, onnx.TypeProto] = {}
         self._sizes = 0
 
     @contextmanager
@@ -286,18 +289,18 @@ class Graph:
         with self._level() as level:
             i = self.input(self._new_name("i"), np.int64, [])
             before = self.input(self._new_name("condition"), np.bool_, [])
-            carried = [self.told(self._new_name("state"), _unsized(value)) for value in state]
+            carried = [self.tell(self._new_name("state"), _unsized(value)) for value in state]
             level.inputs.extend(carried)
             again, following, stacked = body(self, i, *carried)
             for value in (before if again is None else again, *following, *stacked):
                 self._body_output(value)
         types = [_unsized(value) for value in state]
         types += [_sized(value.dtype, [None] * (value.rank + 1)) for value in stacked]
-        return self._with_bodies("Loop", [trips, condition, *state], types, body=level.proto("body"))
+        return self._with_bodies("Loop", [trips, condition, *state], types, body=level.proto("body", self._told))
 
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
         """The finished model, checked."""
-        graph = self._levels[0].proto("m2v_onnx", self._renamed)
+        graph = self._levels[0].proto("m2v_onnx", {n: t for n, t in self._told.items() if n not in self._renamed})
         constants = {value.name for value in self._constants.values()}
         graph.initializer.extend(t for name, t in self._initializers.items() if name not in constants)
         _distribute(graph, {name: t for name, t in self._initializers.items() if name in constants})
@@ -332,23 +335,23 @@ class Graph:
             schema, node, types, data, opset_imports=_OPSETS, ir_version=IR_VERSION
         )
         self._levels[-1].nodes.append(node)
-        return [self.told(name, inferred[name]) for name in outputs]
+        return [
+            self.tell(of, inferred[of]) if _has_unknown(inferred[of]) else Value(self, of, inferred[of])
+            for of in outputs
+        ]
 
-    def told(self, name: str, type_: onnx.TypeProto) -> Value:
-        """A value of the level that is being written, whose unknown sizes get names.
+    def tell(self, name: str, type_: onnx.TypeProto) -> Value:
+        """A value of this type; its unknown sizes get names.
 
         onnxruntime writes a result in the place of an operand that nobody else needs only if it can see that both are
         of one size.
         """
-        dims = type_.tensor_type.shape.dim
-        unknown = [dim for dim in dims if not dim.HasField("dim_value") and not dim.dim_param]
-        for dim in unknown:
-            dim.dim_param = f"d{self._sizes}"
-            self._sizes += 1
-        value = Value(self, name, type_)
-        if unknown:
-            self._levels[-1].told[name] = value
-        return value
+        for dim in type_.tensor_type.shape.dim:
+            if not dim.WhichOneof("value"):
+                dim.dim_param = f"d{self._sizes}"
+                self._sizes += 1
+        self._told[name] = type_
+        return Value(self, name, type_)
 
     def _new_name(self, base: str) -> str:
         path = "/".join([*self._scopes, base])
@@ -369,7 +372,7 @@ class Graph:
             values = list(build(self))
             for value in values:
                 self._body_output(value)
-        return level.proto(name), values
+        return level.proto(name, self._told), values
 
     def _made_here(self, value: Value) -> bool:
         """Whether an operation of the level that is being written makes it."""
@@ -389,7 +392,7 @@ class Graph:
         names = [f"{base}.{i}" for i in range(len(types))]
         arguments = ["" if value is None else value.name for value in inputs]
         self._levels[-1].nodes.append(helper.make_node(op_type, arguments, names, name=base, **bodies))
-        return [self.told(name, type_) for name, type_ in zip(names, types, strict=True)]
+        return [self.tell(name, type_) for name, type_ in zip(names, types, strict=True)]
 
 
 def _bodies(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
@@ -438,6 +441,11 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g, names)
+
+
+def _has_unknown(type_: onnx.TypeProto) -> bool:
+    """Whether sizes are neither known nor have names."""
+    return not all(dim.WhichOneof("value") for dim in type_.tensor_type.shape.dim)
 
 
 def _is(operand: "Value | Array | Scalar", number: int) -> bool:

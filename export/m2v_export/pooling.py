@@ -5,9 +5,9 @@ are gathered from the table and summed.
 
 How they are summed matters: model2vec adds a text's rows one after the other in float32, and what that rounds away
 grows with the text, to 3e-6 for 512 tokens. Here they are added in the same order, down the columns of a grid, and the
-sums are the same to the last bit. Only texts of a few tokens are summed by a matrix product, which is twice as fast
-there and never more than 3e-7 away; and where there is no such rounding to follow, for the table has scales of our own
-or model2vec adds in float64: there a token's weight costs nothing in a product.
+sums are the same to the last bit. Only many texts of a few tokens are summed by a matrix product, which is twice as
+fast there and never more than 3e-7 away; and where there is no such rounding to follow, for the table has scales of our
+own or model2vec adds in float64: there a token's weight costs nothing in a product.
 
 A batch too big for one grid goes in blocks of texts of similar length, and a very long text in pieces. Memory follows
 the tokens, never the longest text times the number of texts.
@@ -307,22 +307,16 @@ def _small_or(
 
     def small(g: Graph) -> list[Value]:
         grid = small_grid_of(g, padded_ids, starts, lengths, longest, pooling.piece_tokens)
-
-        def product(g: Graph) -> list[Value]:
-            return [pooling.product(g.op("Transpose", grid))]
-
-        def in_order(g: Graph) -> list[Value]:
-            return [pooling.in_order(grid).cast(np.float32)]
-
         if pooling.by_products:
-            return product(g)
-        if pooling.embedding.dim < PRODUCT_DIM:
-            return in_order(g)
-        return g.if_(longest <= FEW_TOKENS, product, in_order)
+            return [pooling.product(g.op("Transpose", grid))]
+        return [pooling.in_order(grid).cast(np.float32)]
 
-    # No texts are no blocks: onnxruntime 1.30 has no product of them.
     tokens = starts.size() * longest
-    is_small = g.op("Clip", tokens, np.array(1), np.array(pooling.at_once_tokens)).equals(tokens)
+    if pooling.by_products:
+        # Not of no texts: onnxruntime 1.30 has no product of them.
+        is_small = g.op("Clip", tokens, np.array(1), np.array(pooling.at_once_tokens)).equals(tokens)
+    else:
+        is_small = tokens <= pooling.at_once_tokens
     if pooling.has_pieces:
         is_small = is_small & (longest <= pooling.piece_tokens)
     return g.if_(is_small, small, otherwise)[0]

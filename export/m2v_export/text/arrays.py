@@ -101,7 +101,7 @@ MANY = 1 << 14
 
 def later(g: Graph, values: Value, by: int) -> Value:
     """:param values: int32 [P]. :return: int32 [P], the value ``by`` places on, or back; 0 past the ends."""
-    return g.op("Pad", values, np.array([-by, by]))
+    return g.op("Pad", values, np.array([-by, by])).sized_as(values)
 
 
 def if_longer(g: Graph, offsets: Value, end: Value, most: int, then: Branch, otherwise: Branch) -> list[Value]:

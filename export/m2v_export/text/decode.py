@@ -15,7 +15,7 @@ from m2v_export.graph import Graph, Value
 from m2v_export.text.added import BEGINNING, NO_STATE, AddedTable, mark_added, may_begin
 from m2v_export.text.alphabet import CANDIDATE, DROPPED, LEAD, Alphabet, indices_of
 from m2v_export.text.arrays import any_of, counted_at, keep, look_up, places_where
-from m2v_export.text.holes import Leads, are_few, closed, codes_with_holes
+from m2v_export.text.holes import HOLES_FROM, Leads, are_few, closed, codes_with_holes
 from m2v_export.text.order import sort_marks
 from m2v_export.text.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
 from m2v_export.text.utf8 import FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, SYMBOLS
@@ -23,9 +23,6 @@ from m2v_export.text.words import Begins, find_begins
 
 PAGE = 256
 """Code points in a page of the table."""
-
-HOLES_FROM = 1 << 15
-"""Bytes up to which it is faster to take out all bytes that follow."""
 
 MOST_SAID = 1 << 21
 """What four bytes can say is less, be it UTF-8 or not."""

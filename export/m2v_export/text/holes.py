@@ -16,6 +16,9 @@ from m2v_export.text.places import places_of
 from m2v_export.text.utf8 import MOST_BYTES
 from m2v_export.text.words import Begins, begin_at
 
+HOLES_FROM = 1 << 15
+"""Up to so many codes it is faster to take out all bytes that follow."""
+
 RARE_HOLES, RARE_BYTES = 64, 8
 """Codes a hole, and a byte that follows: with more of them it is faster to take out all bytes that follow."""
 

@@ -52,7 +52,8 @@ def quick_ids(
             places = keep(g, all_places, begin_at(nodes, alphabet))
         with g.stage("words"):
             narrow = narrow_codes(g, nodes, alphabet)
-            starts, ends = places.slice(0, -1), places.slice(1, END)
+            starts = places.slice(0, -1)
+            ends = places.slice(1, END).sized_as(starts)
             ids, differs = whole_words.search(g, keys_of(g, whole_words.keys, codes, narrow, starts, ends))
             missed = positions(g, differs)
 

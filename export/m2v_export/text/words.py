@@ -60,7 +60,7 @@ def nodes_of(g: Graph, codes: Value, text_starts: Value, alphabet: Alphabet) -> 
 
     :param codes: int32 [C]. :param text_starts: int32 [N]. :return: int32 [C].
     """
-    previous = g.op("Pad", codes, np.array([1, -1]), np.array(SEPARATOR, np.int32))
+    previous = g.op("Pad", codes, np.array([1, -1]), np.array(SEPARATOR, np.int32)).sized_as(codes)
     none = g.op("BitwiseOr", text_starts, SEPARATOR)
     # Empty texts share their place with the next one, hence a reduction: the separator is the least code.
     previous = g.op("ScatterElements", previous, text_starts, none, reduction="min")
@@ -74,7 +74,7 @@ def begin_at(nodes: Value, alphabet: Alphabet) -> Value:
 
 def split_words(g: Graph, words: Begins, alphabet: Alphabet) -> WordPlaces:
     starts = words.places.slice(0, -1)
-    gaps = words.places.slice(1, END) - starts
+    gaps = words.places.slice(1, END).sized_as(starts) - starts
     packs = pack_codes(g, narrow_codes(g, words.nodes, alphabet), alphabet)
     return WordPlaces(words.codes, words.nodes, packs, starts, gaps)
 
