@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from m2v_onnx.errors import M2vOnnxError, MissingExtraError
 
@@ -68,14 +68,11 @@ def _complain(command: str, error: Exception, code: int) -> int:
 def _export(options: argparse.Namespace) -> None:
     _need("to export", ("onnx", "model2vec"))
     from m2v_export import export_model
-    from m2v_onnx.model import UNSET
 
-    length = UNSET if options.max_length is None else options.max_length
     report = export_model(
         options.source,
         options.out,
-        normalize=options.normalize,
-        max_length=None if length == 0 else length,
+        **_vectors(options),
         single_file=options.single_file,
         precision=options.precision,
         dimensions=options.dimensions,
@@ -165,7 +162,9 @@ def _embed(options: argparse.Namespace) -> None:
         field=options.field,
         batch_size=options.batch_size,
         progress=options.progress,
+        dtype=options.dtype,
         loading=_loading(options),
+        **_vectors(options),
     )
 
 
@@ -173,6 +172,13 @@ def _demo(options: argparse.Namespace) -> None:
     from m2v_onnx.demo import demo
 
     demo(options.model, options.texts)
+
+
+def _vectors(options: argparse.Namespace) -> dict[str, Any]:
+    from m2v_onnx.model import UNSET
+
+    length = UNSET if options.max_length is None else options.max_length or None
+    return {"normalize": options.normalize, "max_length": length}
 
 
 def _loading(options: argparse.Namespace) -> "LoadOptions":
@@ -207,18 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("source", metavar="SOURCE", help="a model's folder, or a Hub id")
     export.add_argument("out", metavar="OUT", type=Path, help="the bundle's folder; it must not exist")
-    export.add_argument(
-        "--normalize",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="divide vectors by their L2 norm, or do not; the model's own setting by default",
-    )
-    export.add_argument(
-        "--max-length",
-        type=_at_least_zero,
-        metavar="TOKENS",
-        help="truncate texts to so many tokens, 0 for no limit; the model's own setting by default",
-    )
+    _add_vectors(export)
     export.add_argument(
         "--precision",
         choices=("float32", "float16", "int8", "int4"),
@@ -253,8 +248,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     embed.add_argument("-i", "--input", type=Path, metavar="FILE", help="a .txt file, a text a line, or a .jsonl file")
     embed.add_argument("-o", "--output", type=Path, metavar="FILE",
-                       help="a .npy file, float32 [N, dim], or a .jsonl file; standard output by default")  # fmt: skip
+                       help="a .npy file, [N, dim], or a .jsonl file; standard output by default")  # fmt: skip
     embed.add_argument("--field", default="text", help="the key of the text in .jsonl objects (default: %(default)s)")
+    embed.add_argument(
+        "--dtype",
+        choices=("float32", "float16", "int8", "binary"),
+        default="float32",
+        help="of the vectors; binary is a bit a dimension, eight to a byte (default: %(default)s)",
+    )
+    _add_vectors(embed)
     embed.add_argument("--batch-size", type=_at_least_one, default=1024, metavar="TEXTS")
     embed.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
     _add_location(embed)
@@ -301,6 +303,21 @@ def _command(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def _add_vectors(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="divide vectors by their L2 norm, or do not; the model's own setting by default",
+    )
+    parser.add_argument(
+        "--max-length",
+        type=_at_least_zero,
+        metavar="TOKENS",
+        help="truncate texts to so many tokens, 0 for no limit; the model's own setting by default",
+    )
 
 
 def _add_location(parser: argparse.ArgumentParser) -> None:

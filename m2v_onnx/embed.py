@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import numpy as np
+import numpy.typing as npt
 
+from m2v_onnx.dtypes import VectorType, as_type
 from m2v_onnx.errors import InvalidTextError
-from m2v_onnx.model import LoadOptions, OnnxStaticModel
-from m2v_onnx.session import Vectors
+from m2v_onnx.model import LoadOptions, OnnxStaticModel, Unset
 
+Vectors = npt.NDArray[Any]
 Writer = Callable[[Vectors], None]
 
 
@@ -27,6 +29,9 @@ def embed(
     field: str,
     batch_size: int,
     progress: bool,
+    max_length: int | Unset | None,
+    normalize: bool | None,
+    dtype: VectorType,
     loading: LoadOptions,
 ) -> None:
     """Read texts, write vectors.
@@ -35,11 +40,20 @@ def embed(
     :param source: a .txt file, a text a line, or a .jsonl file of strings or objects.
     :param target: a .npy or .jsonl file, complete or absent; None for JSON lines on standard output.
     :param field: the key of the text in objects.
+    :param max_length: as ``encode``'s; ``normalize`` and ``dtype`` too.
     :raises InvalidTextError: for a line that is no text.
     """
     model = OnnxStaticModel.from_pretrained(model_source, **loading)
-    with _reading(texts, source, field) as stream, _writing(target, model.dim) as write:
-        for vectors in model.encode_iter(stream, batch_size=batch_size, show_progress_bar=progress):
+    none = as_type(np.zeros((0, model.dim), np.float32), dtype)
+    with _reading(texts, source, field) as stream, _writing(target, none) as write:
+        for vectors in model.encode_iter(
+            stream,
+            batch_size=batch_size,
+            show_progress_bar=progress,
+            max_length=max_length,
+            normalize=normalize,
+            dtype=dtype,
+        ):
             write(vectors)
 
 
@@ -82,12 +96,13 @@ def _json_texts(lines: Iterable[str], path: Path, field: str) -> Iterator[str]:
 
 
 @contextmanager
-def _writing(target: Path | None, dim: int) -> Iterator[Writer]:
+def _writing(target: Path | None, none: Vectors) -> Iterator[Writer]:
+    """:param none: [0, width], of the dtype that is written."""
     if target is None:
         yield lambda vectors: _write_json(sys.stdout, vectors)
     elif target.suffix == ".npy":
         with _replacing(target) as file:
-            yield _npy_writer(file, dim)
+            yield _npy_writer(file, none)
     else:
         with _replacing(target) as file:
             yield lambda vectors: _write_json(file, vectors)
@@ -111,13 +126,13 @@ def _replacing(target: Path) -> Iterator[Any]:
         temporary.unlink(missing_ok=True)
 
 
-def _npy_writer(file: BinaryIO, dim: int) -> Writer:
+def _npy_writer(file: BinaryIO, none: Vectors) -> Writer:
     """Vectors as they come; the header, whose length does not depend on their number, is written anew each time."""
-    rows = 0
+    rows, dtype = 0, none.dtype.newbyteorder("<")
 
     def header() -> None:
         file.seek(0)
-        shape = {"descr": np.dtype("<f4").str, "fortran_order": False, "shape": (rows, dim)}
+        shape = {"descr": dtype.str, "fortran_order": False, "shape": (rows, *none.shape[1:])}
         # numpy pads the header with room for a shape that grows.
         np.lib.format.write_array_header_1_0(file, shape)
         file.seek(0, os.SEEK_END)
@@ -125,7 +140,7 @@ def _npy_writer(file: BinaryIO, dim: int) -> Writer:
     def write(vectors: Vectors) -> None:
         nonlocal rows
         rows += len(vectors)
-        file.write(vectors.astype("<f4", copy=False).tobytes())
+        file.write(vectors.astype(dtype, copy=False).tobytes())
         header()
 
     header()
@@ -133,6 +148,6 @@ def _npy_writer(file: BinaryIO, dim: int) -> Writer:
 
 
 def _write_json(file: TextIO, vectors: Vectors) -> None:
-    """A JSON array a line, each number as short as float32 allows."""
+    """A JSON array a line, each number as short as its type allows."""
     for vector in vectors:
         file.write(f"[{', '.join(map(str, vector))}]\n")

@@ -203,8 +203,8 @@ class OnnxStaticModel:
         texts = sentences if isinstance(sentences, (list, tuple)) else list(_iterable(sentences))
         if len(texts) <= FEW_TEXTS and len(texts) <= size and not show_progress_bar:
             return as_type(self._encoder.vectors(_checked(texts), length, wanted), dtype)
-        kind = as_type(np.zeros((0, self.dim), np.float32), dtype)
-        vectors = np.empty((len(texts), *kind.shape[1:]), kind.dtype)
+        none = self._none_of(dtype)
+        vectors = np.empty((len(texts), *none.shape[1:]), none.dtype)
         done = 0
         # A share for each thread, but no more texts than asked for at a time.
         size = min(size, max(FEW_TEXTS, -(-len(texts) // (SHARES * self.threads))))
@@ -222,18 +222,21 @@ class OnnxStaticModel:
         max_length: int | Unset | None = UNSET,
         normalize: bool | None = None,
         batch_size: int = BATCH_SIZE,
-    ) -> Iterator[Vectors]:
+        dtype: VectorType = "float32",
+    ) -> Iterator[npt.NDArray[Any]]:
         """As ``encode``, for a stream of texts of any length: only a few batches are in memory.
 
-        :return: float32 [batch_size, dim] a batch, in order; the last one may be shorter.
+        :return: float32, or the dtype, [batch_size, dim] a batch, in order; the last one may be shorter.
         """
-        return self.results_iter(
+        self._none_of(dtype)
+        results = self.results_iter(
             sentences,
             self._kind(normalize),
             show_progress_bar=show_progress_bar,
             max_length=max_length,
             batch_size=batch_size,
         )
+        return (as_type(batch, dtype) for batch in results)
 
     def results_iter(
         self,
@@ -261,6 +264,10 @@ class OnnxStaticModel:
         As in model2vec the text is not cut before: that is ``encode``'s.
         """
         return self._encoder.tokenize(_checked(list(_iterable(sentences))), self.max_length)
+
+    def _none_of(self, dtype: VectorType) -> npt.NDArray[Any]:
+        """No vectors of a type: its numpy dtype and its width. :raises ValueError: when there is no such type."""
+        return as_type(np.zeros((0, self.dim), np.float32), dtype)
 
     def _kind(self, normalize: bool | None) -> Wanted:
         return "unit" if (self.normalize if normalize is None else normalize) else "mean"

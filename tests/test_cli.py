@@ -19,6 +19,7 @@ from m2v_onnx import OnnxStaticModel
 from m2v_onnx.cli import main
 from m2v_onnx.format import BAG, TABLE
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
+from tests.test_dtypes import assert_near
 
 COMMANDS = ("export", "embed", "verify", "info", "demo")
 BUNDLE = str(POTION_BUNDLE)
@@ -211,6 +212,22 @@ def test_embed_txt_to_npy(count: int, tmp_path: Path, potion: OnnxStaticModel) -
     assert out.stat().st_size == (tmp_path / "saved.npy").stat().st_size
     assert np.load(out, mmap_mode="r").shape == (count, 64)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["saved.npy", "texts.txt", "vectors.npy"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8", "binary"])
+def test_embed_options_are_those_of_encode(dtype: str, tmp_path: Path, potion: OnnxStaticModel) -> None:
+    texts, out = CORPUS[:20], tmp_path / "vectors.npy"
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    arguments = ["--dtype", dtype, "--max-length", "3", "--no-normalize", "--batch-size", "7"]
+    assert main(["embed", BUNDLE, "--input", str(tmp_path / "texts.txt"), "--output", str(out), *arguments]) == 0
+    wanted = potion.encode(texts, dtype=dtype, max_length=3, normalize=False)  # type: ignore[arg-type]
+    assert_near(np.load(out), wanted, dtype)
+
+
+def test_embed_without_limit(capsys: pytest.CaptureFixture[str], potion: OnnxStaticModel) -> None:
+    text = "whale sea " * 600
+    assert main(["embed", BUNDLE, text, "--max-length", "0"]) == 0
+    np.testing.assert_allclose(rows(capsys.readouterr().out)[0], potion.encode(text, max_length=None), atol=1e-6)
 
 
 def test_embed_jsonl_to_jsonl(tmp_path: Path, potion: OnnxStaticModel) -> None:

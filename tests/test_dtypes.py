@@ -1,8 +1,10 @@
 """Vectors in the types that Milvus stores."""
 
 import sys
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from m2v_onnx import Model2VecEmbeddingFunction, OnnxStaticModel
@@ -22,12 +24,21 @@ def test_shapes_and_types(potion: OnnxStaticModel, dtype: str) -> None:
     many, one, none = (potion.encode(texts, dtype=dtype) for texts in (CORPUS, CORPUS[0], []))  # type: ignore[arg-type]
     assert (many.shape, one.shape, none.shape) == ((len(CORPUS), width), (width,), (0, width))
     assert {many.dtype.name, one.dtype.name, none.dtype.name} == {name}
-    # One text is summed by another graph, and may round to the next value: one code, one bit.
-    bits = np.unpackbits(many[0] ^ one).sum() if dtype == "binary" else 0
-    nearest = {"float32": 1e-6, "int8": 1}.get(dtype, 1e-2)
-    assert bits <= 1
-    assert dtype == "binary" or np.abs(many[0].astype(np.float32) - one.astype(np.float32)).max() <= nearest
+    assert_near(many[:1], one[None], dtype)
     assert not potion.encode([""], dtype=dtype).any()  # type: ignore[arg-type]
+    batches = list(potion.encode_iter(CORPUS, batch_size=3, dtype=dtype))  # type: ignore[arg-type]
+    assert {batch.dtype.name for batch in batches} == {name}
+    assert_near(np.concatenate(batches), many, dtype)
+
+
+def assert_near(found: npt.NDArray[Any], wanted: npt.NDArray[Any], dtype: str) -> None:
+    """Texts of other batches may be summed in another way, and round to the next value: one code, a bit a vector."""
+    assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+    if dtype == "binary":
+        assert np.unpackbits(found ^ wanted, axis=1).sum(axis=1).max() <= 1
+    else:
+        nearest = {"float32": 1e-6, "int8": 1}.get(dtype, 1e-2)
+        assert np.abs(found.astype(np.float32) - wanted.astype(np.float32)).max() <= nearest
 
 
 @pytest.mark.parametrize("dtype", ROUNDING)
@@ -60,6 +71,8 @@ def test_numpy_types_are_taken(potion: OnnxStaticModel) -> None:
 def test_other_types_are_refused(potion: OnnxStaticModel, dtype: object) -> None:
     with pytest.raises(ValueError, match=r"dtype: expected one of float32, float16, bfloat16, int8, binary"):
         potion.encode(["a"], dtype=dtype)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="dtype"):
+        potion.encode_iter(["a"], dtype=dtype)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="dtype"):
         Model2VecEmbeddingFunction(POTION_BUNDLE, dtype=dtype)  # type: ignore[arg-type]
 

@@ -151,6 +151,20 @@ def test_onnxruntime_finds_nothing_to_take_out(bundles: dict[str, Path], tmp_pat
     assert left == written
 
 
+@pytest.mark.parametrize("path", [ONE, BAG, PADDED, TEXT])
+def test_every_size_has_a_name(bundles: dict[str, Path], path: str) -> None:
+    """onnxruntime writes a result in an operand's place where it can see that they are of one size."""
+
+    def unnamed(graph: onnx.GraphProto) -> set[str]:
+        infos = (*graph.input, *graph.output, *graph.value_info)
+        named = {v.name for v in infos if all(d.WhichOneof("value") for d in v.type.tensor_type.shape.dim)}
+        bodies = [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+        return ({name for node in graph.node for name in node.output} - named).union(*map(unnamed, bodies))
+
+    model = onnx.load(bundles["potion"] / path, load_external_data=False)
+    assert not unnamed(onnx.shape_inference.infer_shapes(model).graph)
+
+
 @pytest.mark.parametrize("path", [BAG, PADDED])
 def test_nothing_is_added_up_by_scattering(path: str) -> None:
     """With a reduction, repeated indices are a data race in onnxruntime."""
