@@ -41,8 +41,12 @@ def exported(folder: Path, *, name: str | None = None, revision: str = "") -> Mo
     for package in ("onnx", "model2vec"):
         if find_spec(package) is None:
             raise MissingExtraError(f"{folder} is a Model2Vec model and no bundle: to export it", "export", package)
+    import logging
+
     from m2v_export import ExportError, export_model
 
+    log = logging.getLogger("m2v_onnx")
+    log.info("%s is a Model2Vec model and no bundle: it is exported, this once, into %s", folder, target)
     try:
         export_model(folder, target, name=name, revision=revision or None)
     except ExportError as error:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -26,8 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :return: 0, 1 after a failure (one line on standard error), 2 after wrong use.
     """
-    parser = _parser()
-    options = _parse(parser, arguments)
+    log = logging.getLogger("m2v_onnx")
+    log.handlers = [logging.StreamHandler()]
+    log.setLevel(logging.INFO)
+    options = _parse(_parser(), arguments)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -50,7 +53,9 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
     options, rest = parser.parse_known_args(arguments)
     more = getattr(options, "texts", None)
     if more is None or any(argument.startswith("-") for argument in rest):
-        return parser.parse_args(arguments)  # its own complaint about the rest, if there is any
+        if rest:
+            options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        return options
     more.extend(rest)
     return options
 
@@ -300,8 +305,9 @@ def _command(
         description=f"{text[0].upper()}{text[1:]}.",
         epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
     return parser
 
 

@@ -25,7 +25,7 @@ SOURCE_PATTERNS = (
 TENSORS = ("model.safetensors", "0_StaticEmbedding/model.safetensors")
 """Where a Model2Vec model has its table, in any layout."""
 
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 REASON_LINES = 3

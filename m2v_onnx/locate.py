@@ -41,7 +41,9 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         raise TypeError(f"expected a path or a Hub id, got {model_source!r}")
     name = model_source if isinstance(model_source, str) else model_source.as_posix()
     subfolder = options.get("subfolder")
-    path = Path(model_source).expanduser()
+    given = Path(model_source).expanduser()
+    # Some files are opened only when they are needed, whatever the working directory is then.
+    path = given.absolute()
     if path.is_file():
         if path.suffix != ".onnx":
             raise InvalidModelError(f"{path}: expected a model's folder or an .onnx file")
@@ -51,9 +53,11 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
     if name == BUNDLED and not subfolder and not options.get("revision"):
         return bundled()
     inside = "the model that comes with m2v-onnx"
-    tried = [f"no file or folder {path}", f"not {inside}, {BUNDLED}"]
+    tried = [f"no file or folder {given}", f"not {inside}, {BUNDLED}"]
     if name == BUNDLED:
         tried[1] = f"{inside} has no revisions or subfolders: leave these out for it"
+    elif _last_part(name) == _last_part(BUNDLED):
+        tried[1] += " (is it that one that you want?)"
     if not hub.is_repo_id(name):
         raise ModelNotFoundError(f"no model {name!r}: {'; '.join(tried)}; no name of a Hub repository (owner/name)")
     snapshot = hub.download(
@@ -65,6 +69,10 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         tried=tried,
     )
     return read_bundle(snapshot.folder) or exported(snapshot.folder, name=name, revision=snapshot.revision)
+
+
+def _last_part(name: str) -> str:
+    return name.rpartition("/")[2].lower()
 
 
 def bundled() -> ModelFiles:

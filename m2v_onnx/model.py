@@ -44,6 +44,9 @@ AT_EXPORT = {
 }
 """What model2vec does when it loads a model, and the exporter once."""
 
+AT_ENCODE = ("dtype", "batch_size", "show_progress_bar")
+"""Options of ``encode``."""
+
 
 class Unset:
     """The type of ``UNSET``: a parameter that was not given, where None has a meaning of its own."""
@@ -115,8 +118,11 @@ class OnnxStaticModel:
         self.threads = default_threads() if threads is None else _at_least_one("threads", threads)
         if not (normalize is None or isinstance(normalize, bool)):
             raise TypeError(f"normalize: expected True, False or None, got {normalize!r}")
+        providers = options.get("providers") or SessionConfig.providers
+        if isinstance(providers, str):
+            raise TypeError(f"providers: expected a list, [{providers!r}] say, got {providers!r}")
         config = SessionConfig(
-            providers=tuple(options.get("providers") or SessionConfig.providers),
+            providers=tuple(providers),
             session_options=options.get("session_options"),
             foreign=not files.manifest,
         )
@@ -319,9 +325,10 @@ def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]
     known = LoadOptions.__annotations__
     for name in options:
         if name not in known:
-            at_export = f" ({AT_EXPORT[name]} of `m2v-onnx export` does that)" if name in AT_EXPORT else ""
-            expected = ", ".join(sorted(known))
-            raise TypeError(f"unexpected option {name!r}{at_export}: expected some of {expected}")
+            hint = " (give it to `encode`)" if name in AT_ENCODE else ""
+            if name in AT_EXPORT:
+                hint = f" ({AT_EXPORT[name]} of `m2v-onnx export` does that)"
+            raise TypeError(f"unexpected option {name!r}{hint}: expected some of {', '.join(sorted(known))}")
     where = {key: value for key, value in options.items() if key in LocateOptions.__annotations__}
     how = {key: value for key, value in options.items() if key not in where}
     return LocateOptions(**where), how  # type: ignore[typeddict-item]

@@ -385,6 +385,10 @@ def test_wrong_threads(value: Any) -> None:
 
 
 def test_unknown_option() -> None:
+    with pytest.raises(TypeError, match=r"unexpected option 'dtype' \(give it to `encode`\)"):
+        OnnxStaticModel.from_pretrained(POTION_BUNDLE, dtype="int8")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"providers: expected a list, \['CPUExecutionProvider'\] say"):
+        OnnxStaticModel.from_pretrained(POTION_BUNDLE, providers="CPUExecutionProvider")
     with pytest.raises(TypeError, match=r"unexpected option 'device': expected some of .*providers"):
         OnnxStaticModel.from_pretrained(POTION_BUNDLE, device="cuda")  # type: ignore[call-arg]
 

@@ -107,6 +107,15 @@ def test_wrong_use(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> 
     assert "usage: m2v-onnx" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--presicion", "--prec"])
+def test_mistyped_options_show_the_command_s_own(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "source", "out", option, "int8"])
+    error = capsys.readouterr().err
+    assert error.startswith("usage: m2v-onnx export")
+    assert f"m2v-onnx export: error: unrecognized arguments: {option} int8" in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -156,6 +165,10 @@ def test_export_without_limit_and_in_single_files(tmp_path: Path, small: Path) -
 def test_export_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "exists: choose another output folder" in failed(capsys, "export", str(POTION), str(tmp_path))
     assert "no Model2Vec model folder" in failed(capsys, "export", str(tmp_path), str(tmp_path / "out"))
+    assert "is a bundle already" in failed(capsys, "export", BUNDLE, str(tmp_path / "out"))
+    assert "is a file: give the folder" in failed(capsys, "export", f"{BUNDLE}/README.md", str(tmp_path / "out"))
+    assert "expected a path, a Hub id or a StaticModel, got ''" in failed(capsys, "export", "", str(tmp_path / "out"))
+    assert "no name of a Hub repository (owner/name)" in failed(capsys, "export", "nope", str(tmp_path / "out"))
     source = Path(shutil.copytree(POTION, tmp_path / "source"))
     (source / "model.safetensors").write_bytes(b"")
     assert "model.safetensors" in failed(capsys, "export", str(source), str(tmp_path / "out"))

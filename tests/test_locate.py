@@ -1,7 +1,9 @@
 """Where a model comes from: the order, the cache, the model inside, and what an error says."""
 
+import logging
 import os
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -53,10 +55,20 @@ def test_relative_and_home_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert locate("~/a bundle").graph == tmp_path / "a bundle" / BAG
 
 
+def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some files are opened only when they are needed."""
+    bundle = Path(POTION_BUNDLE)
+    monkeypatch.chdir(bundle.parent)
+    model = OnnxStaticModel.from_pretrained(bundle.name, tokenizer="graph")
+    monkeypatch.chdir(tmp_path)
+    assert model.encode("a whale").any()
+    assert model.encode(["a whale"] * 4, max_length=3).any()
+
+
 def test_a_folder_goes_before_the_model_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(POTION_BUNDLE, tmp_path / BUNDLED)
     monkeypatch.chdir(tmp_path)
-    assert locate(BUNDLED).graph == Path(BUNDLED) / BAG
+    assert locate(BUNDLED).graph == tmp_path / BUNDLED / BAG
     monkeypatch.chdir(tmp_path.parent)
     assert locate(BUNDLED).graph == bundled().graph
 
@@ -79,8 +91,12 @@ def test_an_installation_without_its_model(monkeypatch: pytest.MonkeyPatch, tmp_
         bundled()
 
 
-def test_a_source_is_exported_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_is_exported_once(
+    source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "m2v_onnx")
     first = OnnxStaticModel.from_pretrained(source)
+    assert f"it is exported, this once, into {first.files.folder}" in caplog.text
     assert first.files.folder.parent == cache_folder()
     assert first.files.folder.name.startswith("my model-")
     monkeypatch.setattr(m2v_export, "export_model", None)  # a second export would fail
@@ -146,6 +162,12 @@ def test_a_source_without_the_exporter(package: str, source: Path, monkeypatch: 
         OnnxStaticModel.from_pretrained(source)
 
 
+def test_the_exporter_without_its_packages() -> None:
+    code = "import sys; sys.modules['onnx'] = None; import m2v_export"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "MissingExtraError: m2v_export needs the package onnx: pip install 'm2v-onnx[export]'" in done.stderr
+
+
 def test_a_name_for_the_hub_without_huggingface_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingExtraError, match=r"'minishlab/potion-base-8M' .* pip install 'm2v-onnx\[hub\]'") as info:
@@ -176,6 +198,8 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         ("nobody/nothing", r"no file or folder nobody/nothing; not the model that comes with m2v-onnx, minishlab/poti"),
         ("nobody/nothing", r"the Hub did not give it: .* `m2v-onnx export nobody/nothing OUT` where there is network"),
         ("nul\0byte", r"no name of a Hub repository"),
+        ("nope", r"no file or folder nope; not the model .*; no name of a Hub repository \(owner/name\)$"),
+        ("potion-base-2m", r"minishlab/potion-base-2M \(is it that one that you want\?\)"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="the messages have POSIX paths")

@@ -165,6 +165,8 @@ def _read(
 ) -> Source:
     if not isinstance(source, (str, Path)):
         return read_static_model(source, name)
+    if not str(source):
+        raise TypeError(f"expected a path, a Hub id or a StaticModel, got {source!r}")
     path = Path(source).expanduser()
     if path.exists():
         return read_folder(path / subfolder if subfolder else path, name, revision or "")

@@ -21,7 +21,9 @@ from m2v_export.embedding import TABLE_DTYPES, Embedding
 from m2v_export.head import TENSORS as HEAD_TENSORS
 from m2v_export.head import Head, make_head, read_head
 from m2v_export.precision import stored_as
+from m2v_onnx.bundle import read_config
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
+from m2v_onnx.format import MANIFEST
 from m2v_onnx.tokens import find_unk_token_id
 
 if TYPE_CHECKING:
@@ -213,6 +215,10 @@ def find_layout(folder: Path) -> Layout:
     for layout in LAYOUTS:
         if _is_complete(folder, layout):
             return layout
+    if folder.is_file():
+        raise ModelNotFoundError(f"{folder} is a file: give the folder of a Model2Vec model")
+    if MANIFEST in read_config(folder):
+        raise ModelNotFoundError(f"{folder} is a bundle already: to export anew, give the model that it was made of")
     tried = "; ".join(f"{layout.config}, {layout.tensors}, {layout.tokenizer}" for layout in LAYOUTS)
     raise ModelNotFoundError(f"{folder} is no Model2Vec model folder: expected the files of one of: {tried}")
 
