@@ -70,6 +70,13 @@ def coded(text: str) -> list[int]:
     return [potion_tables().alphabet.code(c, characters.kind(c)) for c in text]
 
 
+def characters_of(nodes: list[int]) -> list[int]:
+    """The codes of these, without the bit that marks words' begins, and without separators."""
+    bit = potion_tables().alphabet.isolated
+    codes = [node if 3 * bit <= node < 4 * bit or node < bit else node - bit for node in nodes]
+    return [code for code in codes if code not in (-1, bit - 1)]
+
+
 @cache
 def potion_characters() -> Characters:
     return read_characters(potion_tokenizer())
@@ -103,13 +110,13 @@ def test_normalize_is_the_normalizer() -> None:
 
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
         words, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
-        return [words.codes.slice(0, -PADDED), starts]
+        return [words.nodes.slice(0, -PADDED), starts]
 
     texts = [*TEXTS, *(text for text in list(code_point_texts())[::4] if "[" not in text), *FEW_ACCENTS]
     # All at once, and such that most batches have few characters of several bytes.
     found = split_at(*run_on_texts(build, texts)) + split_at(*run_on_texts(build, FEW_ACCENTS))
-    for text, codes in zip([*texts, *FEW_ACCENTS], found, strict=True):
-        assert [c for c in codes if c >= 0] == [c for c in coded(normalized(text)) if c >= 0], repr(text)
+    for text, nodes in zip([*texts, *FEW_ACCENTS], found, strict=True):
+        assert characters_of(nodes) == [c for c in coded(normalized(text)) if c >= 0], repr(text)
 
 
 def words_of(text: str) -> list[str]:
@@ -124,13 +131,14 @@ def test_words_are_the_pre_tokenizer(texts: list[str]) -> None:
         begins, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
         words = split_words(g, begins, tables.alphabet)
         starts = counted_at(g, begin_at(words.nodes, tables.alphabet), starts)
-        return [words.codes, words.starts.slice(0, -1), words.gaps.slice(0, -1), starts]
+        return [words.nodes, words.codes, words.starts.slice(0, -1), words.gaps.slice(0, -1), starts]
 
-    codes, starts, gaps, first_words = run_on_texts(build, texts)
-    found = [codes[at : at + gap].tolist() for at, gap in zip(starts, gaps, strict=True)]
+    nodes, codes, starts, gaps, first_words = run_on_texts(build, texts)
+    found = [nodes[at : at + gap].tolist() for at, gap in zip(starts, gaps, strict=True)]
     ends = [*first_words.tolist()[1:], len(found)]
+    assert codes[starts].tolist() == [characters_of(word)[0] for word in found]
     for text, begin, end in zip(texts, first_words, ends, strict=True):
-        words = [[c for c in word if c >= 0] for word in found[begin:end]]
+        words = [characters_of(word) for word in found[begin:end]]
         assert words == [coded(word) for word in words_of(text)], repr(text)
 
 

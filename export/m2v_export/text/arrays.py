@@ -19,6 +19,7 @@ __all__ = [
     "look_up",
     "numbered",
     "ones",
+    "places_of_all",
     "places_where",
     "positions",
     "reachable",
@@ -60,10 +61,15 @@ def numbered(g: Graph, size: Value) -> Value:
     return g.op("Range", np.array(0), size.squeeze(0), np.array(1))
 
 
+def places_of_all(g: Graph, values: Value) -> Value:
+    """:param values: [P]. :return: int32 [P]: 0, 1, 2, ..."""
+    size = g.op("Size", values).cast(np.int32)
+    return g.op("Range", np.array(0, np.int32), size, np.array(1, np.int32)).sized_as(values)
+
+
 def places_where(g: Graph, flags: Value) -> Value:
     """:param flags: bool [P]. :return: int32 [Q], where they are true, ascending; NonZero takes longer."""
-    size = g.op("Size", flags).cast(np.int32)
-    return keep(g, g.op("Range", np.array(0, np.int32), size, np.array(1, np.int32)), flags)
+    return keep(g, places_of_all(g, flags), flags)
 
 
 def counted_at(g: Graph, flags: Value, at: Value) -> Value:

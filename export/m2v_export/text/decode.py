@@ -14,7 +14,7 @@ import numpy.typing as npt
 from m2v_export.graph import Graph, Value
 from m2v_export.text.added import BEGINNING, NO_STATE, AddedTable, mark_added, may_begin
 from m2v_export.text.alphabet import CANDIDATE, DROPPED, LEAD, Alphabet, indices_of
-from m2v_export.text.arrays import any_of, counted_at, keep, look_up, places_where
+from m2v_export.text.arrays import any_of, counted_at, keep, look_up, places_of_all, places_where
 from m2v_export.text.holes import HOLES_FROM, Leads, are_few, closed, codes_with_holes
 from m2v_export.text.order import sort_marks
 from m2v_export.text.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
@@ -92,7 +92,7 @@ def _with_begins(g: Graph, codes: Value, starts: Value, tables: Normalization) -
         indices = indices_of(g, codes, tables.alphabet)
         codes = mark_added(g, indices, codes, starts, tables.normalized, DROPPED)
         codes, starts = without_dropped(g, codes, starts)
-    words = find_begins(g, codes, starts, tables.alphabet)
+    words = find_begins(g, codes, places_of_all(g, codes), starts, tables.alphabet)
     return [codes, starts, words.nodes, words.places]
 
 
@@ -153,13 +153,13 @@ def careful_codes(
     filled, holes, done = g.if_(is_few, with_holes, lambda g: [codes, places.slice(0, 0), is_few])
 
     def few(g: Graph) -> list[Value]:
-        words = find_begins(g, filled, starts, tables.alphabet)
-        codes, nodes = g.if_(
-            holes.size() > 0,
-            lambda g: list(closed(g, words, holes, tables.alphabet)),
-            lambda g: [words.codes, words.nodes],
+        words = find_begins(g, filled, places_of_all(g, codes), starts, tables.alphabet)
+        none = holes.slice(0, 0)
+        moved = g.if_(
+            holes.size() > 0, lambda g: list(closed(g, words, holes, tables.alphabet)), lambda g: [none, none]
         )
-        return [codes, starts, nodes, words.places]
+        # Not in the branch, where it would be a copy of all.
+        return [words.codes, starts, g.op("ScatterElements", words.nodes, *moved), words.places]
 
     return g.if_(done, few, many)
 

@@ -65,7 +65,7 @@ def closed(g: Graph, words: Begins, holes: Value, alphabet: Alphabet) -> tuple[V
     """Move the words that have holes together; separators are behind them then.
 
     :param holes: int32 [H], H > 0.
-    :return: int32 [C], int32 [C]: codes and nodes.
+    :return: int32 [P], int32 [P]: places in the codes, and the nodes that are there now.
     """
     # The word of a hole is the last that begins before it.
     of_holes = counted_at(g, begin_at(words.nodes, alphabet), holes) - 1
@@ -82,7 +82,4 @@ def closed(g: Graph, words: Begins, holes: Value, alphabet: Alphabet) -> tuple[V
     moved = g.op("ScatterElements", none, keep(g, to, kept), keep(g, codes, kept))
     # Where words begin has not changed.
     marks = look_up(g, words.nodes, places.at) - codes
-    return (
-        g.op("ScatterElements", words.codes, places.at, moved),
-        g.op("ScatterElements", words.nodes, places.at, moved + marks),
-    )
+    return places.at, moved + marks

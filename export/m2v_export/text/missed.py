@@ -12,7 +12,7 @@ from m2v_export.text.arrays import look_up
 from m2v_export.text.leap import leap
 from m2v_export.text.pieces import Pieces
 from m2v_export.text.step import step
-from m2v_export.text.words import WordPlaces
+from m2v_export.text.words import WordPlaces, is_part
 
 FEW_WORDS = 200
 """Up to so many words it is faster to search at all their characters at once than piece by piece."""
@@ -43,8 +43,8 @@ def match_missed(
     sizes = g.op("Min", gaps, np.array([longest_word + 1], np.int32))
 
     def too_long(g: Graph) -> Value:
-        last = look_up(g, words.codes, starts + g.op("Min", gaps - 1, np.array([longest_word], np.int32)))
-        return ((gaps > longest_word) & (last >= 0)).cast(np.int32)
+        last = look_up(g, words.nodes, starts + g.op("Min", gaps - 1, np.array([longest_word], np.int32)))
+        return ((gaps > longest_word) & is_part(g, last, pieces.alphabet)).cast(np.int32)
 
     def many(g: Graph) -> list[Value]:
         return list(step(g, pieces, words, ids, missed, starts, too_long(g), text_starts))

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text.alphabet import SEPARATOR, Alphabet
-from m2v_export.text.arrays import END, counted, later, look_up, places_where
+from m2v_export.text.arrays import END, counted, keep, later, look_up
 from m2v_export.text.hashing import HashTable
 from m2v_export.text.vocabulary import WordKeys, Words
 
@@ -16,7 +16,7 @@ from m2v_export.text.vocabulary import WordKeys, Words
 class WordPlaces:
     """The words of all texts, and one more, which is the end of the last.
 
-    :ivar codes: int32 [C].
+    :ivar codes: int32 [C], as in ``Begins``.
     :ivar nodes: int32 [C], see ``nodes_of``.
     :ivar packs: int32 [C], see ``pack_codes``.
     :ivar starts: int32 [W + 1], the place of each word's first character.
@@ -34,7 +34,7 @@ class WordPlaces:
 class Begins:
     """Where words begin.
 
-    :ivar codes: int32 [C].
+    :ivar codes: int32 [C]; of a word that was moved together (``holes``) only the first one is right.
     :ivar nodes: int32 [C], see ``nodes_of``.
     :ivar places: int32 [W + 2], where words begin, and behind the last.
     """
@@ -44,13 +44,13 @@ class Begins:
     places: Value
 
 
-def find_begins(g: Graph, codes: Value, text_starts: Value, alphabet: Alphabet) -> Begins:
+def find_begins(g: Graph, codes: Value, here: Value, text_starts: Value, alphabet: Alphabet) -> Begins:
     """A word begins at what is no separator, where it is isolated, or follows no part of a word, or begins a text.
 
-    :param codes: int32 [C]. :param text_starts: int32 [N].
+    :param codes: int32 [C]. :param here: int32 [C], 0, 1, 2, ... :param text_starts: int32 [N].
     """
     nodes = nodes_of(g, codes, text_starts, alphabet)
-    return Begins(codes, nodes, places_where(g, begin_at(nodes, alphabet)))
+    return Begins(codes, nodes, keep(g, here, begin_at(nodes, alphabet)))
 
 
 def nodes_of(g: Graph, codes: Value, text_starts: Value, alphabet: Alphabet) -> Value:
@@ -70,6 +70,11 @@ def nodes_of(g: Graph, codes: Value, text_starts: Value, alphabet: Alphabet) -> 
 def begin_at(nodes: Value, alphabet: Alphabet) -> Value:
     """:param nodes: int32 [C], see ``nodes_of``. :return: bool [C], where words begin, and behind the last."""
     return nodes >= alphabet.isolated
+
+
+def is_part(g: Graph, nodes: Value, alphabet: Alphabet) -> Value:
+    """:param nodes: int32 [P], see ``nodes_of``. :return: bool [P], whether they are no separators."""
+    return g.op("BitwiseAnd", nodes, alphabet.isolated - 1) < alphabet.isolated - 1
 
 
 def split_words(g: Graph, words: Begins, alphabet: Alphabet) -> WordPlaces:
