@@ -87,7 +87,7 @@ import numpy as np, onnxruntime, tokenizers
 tokenizer = tokenizers.Tokenizer.from_file("tokenizer.json")
 session = onnxruntime.InferenceSession("{BAG}")
 ids = [encoding.ids for encoding in tokenizer.encode_batch(["It's dangerous to go alone!", "Take this."])]
-offsets = np.cumsum([0, *map(len, ids[:-1])])
+offsets = np.cumsum([0, *map(len, ids)])[:-1]
 feeds = {{"input_ids": np.concatenate(ids).astype(np.int64), "offsets": offsets}}
 (vectors,) = session.run(["sentence_embedding"], feeds)
 ```
