@@ -428,12 +428,13 @@ def graph_values(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
 
 
 def test_stages_are_seen_in_the_names(potion_model: onnx.ModelProto) -> None:
-    """The two ways at the top; in the thorough one the stages that always run, in their order, and all somewhere."""
+    """Two ways at the top, and the look which one; in the thorough one the stages that always run, in their order, and
+    all somewhere."""
 
     def stages_of(graph: onnx.GraphProto) -> list[str]:
         return list(dict.fromkeys(node.name.split("/")[0] for node in graph.node if "/" in node.name))
 
-    assert stages_of(potion_model.graph) == ["quick", "thorough"]
+    assert stages_of(potion_model.graph) == ["quick", "decode", "thorough"]
     (otherwise,) = (
         attribute.g
         for node in potion_model.graph.node

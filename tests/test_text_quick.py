@@ -31,7 +31,7 @@ def quick_session(tokenizer: Tokenizer) -> Any:
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
     whole_words, pieces = WholeWords(g, tables.words), Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
-    values = quick_ids(g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word)
+    values = quick_ids(g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word, QUICK_BYTES)
     for i, value in enumerate(values):
         g.output(value, f"y{i}")
     return session_of(g.model({}))
@@ -152,6 +152,20 @@ def test_unknown_words_are_left_to_the_thorough_way() -> None:
     for text, done in (("ab a", True), ("ab c a", False), ("abc", False), ("c", False), ("a.", False)):
         assert (quickly(session, [text]) is not None) == done, text
         assert_exact(tokenizer, [text, "ab"])
+
+
+def test_more_bytes_are_left_to_the_thorough_way() -> None:
+    tokenizer = word_piece({"[UNK]": 0, "a": 1}, BertNormalizer())
+    session = quick_session(tokenizer)
+    for size, done in (
+        (QUICK_BYTES - 1, True),
+        (QUICK_BYTES, True),
+        (QUICK_BYTES + 1, False),
+        (2 * QUICK_BYTES, False),
+    ):
+        texts: list[str | bytes] = ["a " * (size // 2), "a" * (size % 2)]
+        assert (quickly(session, texts) is not None) == done, size
+        assert_exact(tokenizer, texts)
 
 
 def test_many_tokens_are_truncated() -> None:

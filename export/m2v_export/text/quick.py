@@ -31,20 +31,20 @@ def quick_ids(
     whole_words: WholeWords,
     pieces: Pieces,
     longest_word: int,
+    most_bytes: int,
 ) -> list[Value]:
-    """Texts to token ids, if they are simple enough.
+    """Texts to token ids, if they are few and simple enough.
 
     :param utf8: uint8 [T], the texts' bytes, end to end. :param offsets: int64 [N], where each text starts.
-    :param longest_word: longer words are unknown.
+    :param longest_word: longer words are unknown. :param most_bytes: at most ``QUICK_BYTES``.
     :return: bool [], int32 [T'], int32 [N]: whether they were; if so, ids, and where each text's begin.
     """
     alphabet = normalization.alphabet
-    symbols = decode(g, utf8)
-    with g.stage("normalize"):
-        codes = flagged_codes(g, symbols, normalization)
-        highest = g.op("ReduceMax", codes, keepdims=0)
+    # Of more bytes only these are looked at, in vain: another If around it all would take longer.
+    codes = flagged_codes(g, decode(g, g.op("Slice", utf8, np.array([0]), np.array([most_bytes]))), normalization)
+    is_simple = (g.op("ReduceMax", codes, keepdims=0) < DROPPED) & (g.op("Size", utf8) <= most_bytes)
 
-    def plain(g: Graph) -> list[Value]:
+    def simple(g: Graph) -> list[Value]:
         with g.stage("normalize"):
             text_starts = offsets.cast(np.int32)
             nodes = nodes_of(g, codes, text_starts, alphabet)
@@ -72,22 +72,16 @@ def quick_ids(
             return [done, pieces.ids(values), tokens]
 
         def all_found(g: Graph) -> list[Value]:
-            return [is_plain, *whole_ids(g, ids, nodes, text_starts, alphabet)]
+            return [is_simple, *whole_ids(g, ids, nodes, text_starts, alphabet)]
 
         with g.stage("pieces"):
             return g.if_(g.op("Size", missed) > 1, matched, all_found)
 
-    is_plain = highest < DROPPED
-    return g.if_(is_plain, plain, lambda g: nothing(g, is_plain, offsets))
+    def nothing(g: Graph) -> list[Value]:
+        none = offsets.slice(0, 0).cast(np.int32)
+        return [is_simple, none, none]
 
-
-def nothing(g: Graph, no: Value, offsets: Value) -> list[Value]:
-    """What ``quick_ids`` gives for texts that are not simple.
-
-    :param no: bool []. :param offsets: int64 [N].
-    """
-    none = offsets.slice(0, 0).cast(np.int32)
-    return [no, none, none]
+    return g.if_(is_simple, simple, nothing)
 
 
 def keys_of(g: Graph, keys: WordKeys, codes: Value, narrow: Value, starts: Value, ends: Value) -> Value:

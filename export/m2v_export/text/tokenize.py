@@ -13,7 +13,7 @@ from m2v_export.text.cut import cut
 from m2v_export.text.decode import codes_of
 from m2v_export.text.missed import match_missed
 from m2v_export.text.pieces import Pieces
-from m2v_export.text.quick import QUICK_BYTES, nothing, quick_ids
+from m2v_export.text.quick import QUICK_BYTES, quick_ids
 from m2v_export.text.tables import TextTables
 from m2v_export.text.truncate import finish
 from m2v_export.text.utf8 import decode
@@ -61,13 +61,11 @@ def tokenize(
         ids, offsets = thorough(g)
         return ids, offsets
 
-    def quick(g: Graph) -> list[Value]:
-        return quick_ids(g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word)
-
     with g.scope("quick"):
         most_bytes = QUICK_BYTES if limits.code_points is None else min(QUICK_BYTES, limits.code_points)
-        is_small = g.op("Size", utf8) <= most_bytes
-        done, ids, starts = g.if_(is_small, quick, lambda g: nothing(g, is_small, offsets))
+        done, ids, starts = quick_ids(
+            g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word, most_bytes
+        )
     with g.scope("thorough"):
         if limits.tokens is not None:
             done = done & (g.op("Size", ids) <= limits.tokens)
