@@ -27,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :return: 0, 1 after a failure (one line on standard error), 2 after wrong use.
     """
-    log = logging.getLogger("m2v_onnx")
-    log.handlers = [logging.StreamHandler()]
-    log.setLevel(logging.INFO)
     options = _parse(_parser(), arguments)
+    log, shown = logging.getLogger("m2v_onnx"), logging.StreamHandler()
+    log.addHandler(shown)
+    log.setLevel(logging.INFO)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(options.command, error, WRONG_USE)
     except (M2vOnnxError, OSError, ValueError, TypeError) as error:
         return _complain(options.command, error, FAILURE)
+    finally:
+        log.removeHandler(shown)
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from m2v_onnx.dtypes import VectorType, as_type
+from m2v_onnx.dtypes import VectorType
 from m2v_onnx.errors import InvalidTextError
 from m2v_onnx.model import LoadOptions, OnnxStaticModel, Unset
 
@@ -44,8 +44,7 @@ def embed(
     :raises InvalidTextError: for a line that is no text.
     """
     model = OnnxStaticModel.from_pretrained(model_source, **loading)
-    none = as_type(np.zeros((0, model.dim), np.float32), dtype)
-    with _reading(texts, source, field) as stream, _writing(target, none) as write:
+    with _reading(texts, source, field) as stream, _writing(target, model.encode([], dtype=dtype)) as write:
         for vectors in model.encode_iter(
             stream,
             batch_size=batch_size,

@@ -37,15 +37,14 @@ DEFAULT_MAX_LENGTH = 512
 """Tokens; for a graph of others whose config says nothing, as in model2vec."""
 
 
-AT_EXPORT = {
-    "dimensionality": "--dimensions",
-    "quantize_to": "--precision",
-    "vocabulary_quantization": "--vocabulary-quantization",
+ELSEWHERE = {
+    # What model2vec does when it loads a model, and the exporter once.
+    "dimensionality": "--dimensions of `m2v-onnx export` does that",
+    "quantize_to": "--precision of `m2v-onnx export` does that",
+    "vocabulary_quantization": "--vocabulary-quantization of `m2v-onnx export` does that",
+    **dict.fromkeys(("dtype", "batch_size", "show_progress_bar"), "give it to `encode`"),
 }
-"""What model2vec does when it loads a model, and the exporter once."""
-
-AT_ENCODE = ("dtype", "batch_size", "show_progress_bar")
-"""Options of ``encode``."""
+"""Options that are none of ``from_pretrained``, and where they belong."""
 
 
 class Unset:
@@ -325,9 +324,7 @@ def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]
     known = LoadOptions.__annotations__
     for name in options:
         if name not in known:
-            hint = " (give it to `encode`)" if name in AT_ENCODE else ""
-            if name in AT_EXPORT:
-                hint = f" ({AT_EXPORT[name]} of `m2v-onnx export` does that)"
+            hint = f" ({ELSEWHERE[name]})" if name in ELSEWHERE else ""
             raise TypeError(f"unexpected option {name!r}{hint}: expected some of {', '.join(sorted(known))}")
     where = {key: value for key, value in options.items() if key in LocateOptions.__annotations__}
     how = {key: value for key, value in options.items() if key not in where}

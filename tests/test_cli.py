@@ -237,6 +237,18 @@ def test_embed_options_are_those_of_encode(dtype: str, tmp_path: Path, potion: O
     assert_near(np.load(out), wanted, dtype)
 
 
+def test_the_first_export_is_told(
+    tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes seconds; the next time nothing is told."""
+    monkeypatch.setenv("M2V_ONNX_CACHE", str(tmp_path))
+    for told in (1, 0):
+        assert main(["embed", str(small), "a whale"]) == 0
+        printed = capsys.readouterr()
+        assert printed.err.count("it is exported, this once") == told
+        assert len(rows(printed.out)) == 1
+
+
 def test_embed_without_limit(capsys: pytest.CaptureFixture[str], potion: OnnxStaticModel) -> None:
     text = "whale sea " * 600
     assert main(["embed", BUNDLE, text, "--max-length", "0"]) == 0

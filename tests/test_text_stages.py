@@ -45,17 +45,8 @@ TEXTS = [text for text in fuzzed_texts(potion_tokenizer(), 1500, seed=11) if "["
 
 
 FEW_ACCENTS = [
-    *(
-        "Plain words alone. " * (HOLES_FROM // 19),
-        "naïve “Café”… déjà\u00a0vu",
-        "é",
-        "—",
-        "",
-        "É",
-        "abç",
-        "çan",
-        "x" * 2000,
-    ),
+    "Plain words alone. " * (HOLES_FROM // 19),
+    *("naïve “Café”… déjà\u00a0vu", "é", "—", "", "É", "abç", "çan", "x" * 2000),
 ]
 """Texts of which few parts are characters of several bytes: at their ends, side by side, and alone."""
 

@@ -162,9 +162,8 @@ class _Level:
     def proto(self, name: str, told: Mapping[str, onnx.TypeProto]) -> onnx.GraphProto:
         """:param told: the types of values that inference does not see."""
         inputs, outputs = ([helper.make_value_info(v.name, v.type) for v in of] for of in (self.inputs, self.outputs))
-        shown = {value.name for value in self.outputs}
-        made = [made for node in self.nodes for made in node.output if made in told and made not in shown]
-        infos = [helper.make_value_info(of, told[of]) for of in made]
+        inside = {made for node in self.nodes for made in node.output} - {value.name for value in self.outputs}
+        infos = [helper.make_value_info(of, type_) for of, type_ in told.items() if of in inside]
         return helper.make_graph(self.nodes, name, inputs, outputs, value_info=infos)
 
 
