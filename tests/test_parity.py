@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from model2vec import StaticModel
 
 from m2v_onnx import OnnxStaticModel
-from tests.conftest import ALL_MODELS, CORPUS, Pair
+from m2v_onnx.text import pack
+from tests.conftest import ALL_MODELS, CORPUS, POTION_BUNDLE, Pair
 from tests.texts import CODE_POINTS, TEXTS
 
 Pairs = Callable[[str], Pair]
@@ -51,6 +53,33 @@ def test_max_length_by_call(name: str, max_length: int | None, pairs: Pairs) -> 
 def test_normalize_by_call(name: str, normalize: bool, pairs: Pairs) -> None:
     pair = pairs(name)
     assert_same(pair.model, pair.reference, CORPUS, normalize=normalize)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("graph", ["text", "bag"])
+@pytest.mark.parametrize("tokens", [1, 3, 16, 17, 90, 400])
+def test_sums_are_the_same_to_the_last_bit(
+    tokens: int, graph: str, threads: int, potion: OnnxStaticModel, potion_reference: StaticModel
+) -> None:
+    """Of one text, and of batches that go in one grid, in blocks, and in blocks of blocks."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    path = POTION_BUNDLE / "onnx" / f"{graph}.onnx"
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(tokens)
+    words = " ".join(CORPUS).split()
+    lengths = rng.integers(tokens // 2, tokens + 1, 30_000 // tokens)
+    texts = [" ".join(rng.choice(words, length)) for length in lengths]
+    for some in (texts[:1], texts[:5], texts[: 2000 // tokens + 1], texts[: 6000 // tokens + 1], texts):
+        if graph == "text":
+            utf8, offsets = pack(some)
+            feeds = {"utf8": utf8, "offsets": offsets}
+        else:
+            ids = potion.tokenize(some)
+            offsets = np.cumsum([0, *map(len, ids)])[:-1]
+            feeds = {"input_ids": np.concatenate(ids).astype(np.int64), "offsets": offsets}
+        (found,) = session.run(["mean_embedding"], feeds)
+        np.testing.assert_array_equal(found, potion_reference.encode(some, normalize=False))
 
 
 def test_long_texts_of_one_word_are_the_same_to_the_last_bit(

@@ -137,7 +137,7 @@ def padded_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.Mode
         texts = g.op("Range", np.array(0), ids.size().squeeze(0), np.array(1))
         padded_ids = g.concat([ids.reshape(-1), np.array([pooling.padding_id])])
         lengths = g.op("Expand", width, ids.size()).of_rank(1)
-        longest = g.op("Max", width, np.array([1]))
+        longest = g.op("Max", width, np.array([pooling.fewest_rows]))
         mean = pooling.mean(line_sums(pooling, padded_ids, texts * width, lengths, longest), counts)
         scale = pooling.count(mask.cast(np.float32)) / g.op("Max", counts, np.array(1, np.float32))
         hidden, factors = pooling.rows(pooling.codes(ids)), pooling.factors(ids)

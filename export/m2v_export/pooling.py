@@ -5,15 +5,14 @@ are gathered from the table and summed.
 
 How they are summed matters: model2vec adds a text's rows one after the other in float32, and what that rounds away
 grows with the text, to 3e-6 for 512 tokens. Here they are added in the same order, down the columns of a grid, and the
-sums are the same to the last bit. Only many texts of a few tokens are summed by a matrix product, which is twice as
-fast there and never more than 3e-7 away; and where there is no such rounding to follow, for the table has scales of our
-own or model2vec adds in float64: there a token's weight costs nothing in a product.
+sums are the same to the last bit. Where there is no such rounding to follow, for the table has scales of our own or
+model2vec adds in float64, they are matrix products, in which a token's weight costs nothing.
 
 A batch too big for one grid goes in blocks of texts of similar length, and a very long text in pieces. Memory follows
 the tokens, never the longest text times the number of texts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,11 +27,12 @@ CACHED_BYTES = 512 << 10
 """Rows gathered at once, in bytes of float32: from 1 MB on they leave the core's cache before they are summed, which
 takes 1.5 times as long."""
 
-AT_ONCE_BYTES = 768 << 10
+AT_ONCE_BYTES = 1280 << 10
 """Rows that are gathered at once all the same where that is all: another loop would take longer than it saves."""
 
-FEW_TOKENS = 16
-"""Longest text for the matrix product of a model's own rows: onnxruntime adds up more than so many in the fast way."""
+FEWEST_ROWS = 17
+"""Rows that are added one after the other, at least: onnxruntime adds up fewer, for each of its threads, in a way that
+takes three to six times longer than to fill up with rows of zeros."""
 
 SHORT_TOKENS = 96
 """Longest text for one matrix product, where all are: of more the rounding could come near 1e-6."""
@@ -73,6 +73,11 @@ class Pooling:
     def by_products(self) -> bool:
         """Whether all texts are summed by products, long ones in pieces."""
         return self.embedding.sum_dtype == np.float64 and self.embedding.dim >= PRODUCT_DIM
+
+    @property
+    def fewest_rows(self) -> int:
+        """Rows of a grid, at least."""
+        return 1 if self.by_products else FEWEST_ROWS
 
     @property
     def piece_tokens(self) -> int:
@@ -273,14 +278,14 @@ def _texts_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Va
     :return: float32 [N, dim].
     """
     g = pooling.g
-    longest = g.op("ReduceMax", g.concat([lengths, np.array([1])]))
+    longest = g.op("ReduceMax", g.concat([lengths, np.array([pooling.fewest_rows])]))
     grid_tokens = GRID_BYTES // (4 * pooling.embedding.dim)
 
     def large(g: Graph) -> list[Value]:
         return g.if_(
             longest * offsets.size() <= grid_tokens,
             lambda g: [_block_sums(pooling, padded_ids, offsets, lengths, longest)],
-            lambda g: [_sorted_sums(pooling, padded_ids, offsets, lengths, grid_tokens)],
+            lambda g: [_sorted_sums(pooling, padded_ids, offsets, lengths, longest, grid_tokens)],
         )
 
     return _small_or(pooling, padded_ids, offsets, lengths, longest, large)
@@ -289,7 +294,8 @@ def _texts_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Va
 def line_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
     """Sum texts that fit one grid, or are too long for any.
 
-    :param starts: int64 [N]. :param lengths: int64 [N]. :param longest: int64 [1], at least 1 and every length.
+    :param starts: int64 [N]. :param lengths: int64 [N]. :param longest: int64 [1], at least ``fewest_rows`` and every
+        length.
     :return: float32 [N, dim].
     """
 
@@ -326,44 +332,40 @@ def _block_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Val
     """As ``line_sums``, by grids of as many texts as stay in a core's cache."""
     g = pooling.g
 
-    def way(sums: Callable[..., Value], **how: bool) -> Branch:
-        return lambda g: [sums(pooling, padded_ids, starts, lengths, longest, **how)]
+    def way(sums: Callable[..., Value]) -> Branch:
+        return lambda g: [sums(pooling, padded_ids, starts, lengths, longest)]
 
-    product, in_order = way(_grids_sums, in_order=False), way(_grids_sums, in_order=True)
-    if pooling.by_products:
-        return g.if_(longest <= SHORT_TOKENS, product, way(_sums_of_products))[0]
-
-    def others(g: Graph) -> Sequence[Value]:
-        if not pooling.has_pieces:
-            return in_order(g)
-        return g.if_(longest <= PIECE_TOKENS, in_order, way(_sums_of_pieces))
-
-    if pooling.embedding.dim < PRODUCT_DIM:
-        return others(g)[0]
-    return g.if_(longest <= FEW_TOKENS, product, others)[0]
+    grids, pieces = way(_grids_sums), way(_sums_of_products if pooling.by_products else _sums_of_pieces)
+    if not pooling.has_pieces:
+        return grids(g)[0]
+    return g.if_(longest <= pooling.piece_tokens, grids, pieces)[0]
 
 
-def _grids_sums(
-    pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value, *, in_order: bool
-) -> Value:
-    """As ``_block_sums``, for texts of up to one length.
+def _evenly(texts: Value, most: Value) -> tuple[Value, Value]:
+    """Spread texts over blocks, so that few are filled up with empty ones.
 
-    :param in_order: whether to add rows one after the other; else by products.
+    :param texts: int64 [1]. :param most: int64 [1], of a block, at least 1.
+    :return: int64 [1], int64 [1]: how many blocks, at least 1, and how many texts each has room for.
     """
+    blocks = texts // most + 1
+    return blocks, texts // blocks + 1
+
+
+def _grids_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
+    """As ``_block_sums``, for texts of up to one length."""
     g = pooling.g
     texts = starts.size()
-    lines = g.op("Max", pooling.cached_tokens // longest, np.array([1]))
-    blocks = (texts + lines - 1) // lines
+    blocks, lines = _evenly(texts, g.op("Max", pooling.cached_tokens // longest, np.array([1])))
     # The last block is filled up with empty texts.
     missing = g.concat([np.array([0]), blocks * lines - texts])
     filled_starts, filled_lengths = (g.op("Pad", of, missing).of_rank(1) for of in (starts, lengths))
     grids = grid_of(g, padded_ids, filled_starts, filled_lengths, longest).reshape(-1, lines, longest)
-    if in_order:
+    if not pooling.by_products:
         grids = g.op("Transpose", grids, perm=[0, 2, 1])
 
     def one_block(g: Graph, i: Value) -> tuple[None, list[Value], list[Value]]:
         grid = g.op("Gather", grids, i).of_rank(2)
-        sums = pooling.in_order(grid).cast(np.float32) if in_order else pooling.product(grid)
+        sums = pooling.product(grid) if pooling.by_products else pooling.in_order(grid).cast(np.float32)
         return None, [], [sums.of_rank(2)]
 
     (stacked,) = g.loop([], one_block, trips=blocks.squeeze(0))
@@ -378,7 +380,7 @@ def _sums_of_products(pooling: Pooling, padded_ids: Value, starts: Value, length
     before = g.op("Range", np.array(0), pieces.squeeze(0), np.array(1)) * step
     piece_starts = (starts.unsqueeze(1) + before).reshape(-1)
     piece_lengths = (lengths.unsqueeze(1) - before).reshape(-1)  # of the last ones 0 and less
-    sums = _grids_sums(pooling, padded_ids, piece_starts, piece_lengths, step, in_order=False)
+    sums = _grids_sums(pooling, padded_ids, piece_starts, piece_lengths, step)
     of_texts = sums.reshape(starts.size(), pieces, pooling.embedding.dim)
     return g.op("ReduceSum", of_texts, np.array([1]), keepdims=0).of_rank(2)
 
@@ -399,14 +401,15 @@ def _sums_of_pieces(pooling: Pooling, padded_ids: Value, starts: Value, lengths:
     return g.loop([zeros], one_piece, trips=pieces.squeeze(0))[0].cast(np.float32)
 
 
-def _sorted_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Value, grid_tokens: int) -> Value:
+def _sorted_sums(
+    pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Value, longest: Value, grid_tokens: int
+) -> Value:
     """As ``_texts_sums``: texts in order of their length, a grid of them at a time."""
     g = pooling.g
     texts = lengths.size()
     ascending, order = g.op_many("TopK", 2, lengths, texts, largest=0)
-    width = g.op("Min", ascending.slice(-1, END), np.array([PIECE_TOKENS]))
-    block = g.op("Max", grid_tokens // width, np.array([1]))
-    blocks = (texts + block - 1) // block
+    width = g.op("Min", longest, np.array([PIECE_TOKENS]))
+    blocks, block = _evenly(texts, g.op("Max", grid_tokens // width, np.array([1])))
     # Whole blocks: the first is filled up with empty texts.
     missing = blocks * block - texts
     before = g.concat([missing, np.array([0])])
@@ -415,7 +418,7 @@ def _sorted_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: V
     def one_block(g: Graph, i: Value) -> tuple[None, list[Value], list[Value]]:
         begin = i * block
         mine = [g.op("Slice", of, begin, begin + block).of_rank(1) for of in (starts, sizes)]
-        widest = g.op("Max", mine[1].slice(-1, END), np.array([1]))
+        widest = g.op("Max", mine[1].slice(-1, END), np.array([pooling.fewest_rows]))
         return None, [], [_block_sums(pooling, padded_ids, mine[0], mine[1], widest)]
 
     (stacked,) = g.loop([], one_block, trips=blocks.squeeze(0))

@@ -123,7 +123,8 @@ def careful_codes(
 
     :param codes: int32 [T + PADDED], flagged. :param highest: int32 [], the greatest of them.
     """
-    places = places_where(g, codes >= LEAD)
+    here = places_of_all(g, codes)
+    places = keep(g, here, codes >= LEAD)
     bytes_ = bytes_at(g, symbols, places)
     leads = Leads(places, _codes_at(g, bytes_, tables.codes), followers(g, bytes_))
     with g.scope("repair"):
@@ -153,7 +154,7 @@ def careful_codes(
     filled, holes, done = g.if_(is_few, with_holes, lambda g: [codes, places.slice(0, 0), is_few])
 
     def few(g: Graph) -> list[Value]:
-        words = find_begins(g, filled, places_of_all(g, codes), starts, tables.alphabet)
+        words = find_begins(g, filled, here, starts, tables.alphabet)
         none = holes.slice(0, 0)
         moved = g.if_(
             holes.size() > 0, lambda g: list(closed(g, words, holes, tables.alphabet)), lambda g: [none, none]

@@ -16,7 +16,7 @@ from m2v_export.text.places import places_of
 from m2v_export.text.utf8 import MOST_BYTES
 from m2v_export.text.words import Begins, begin_at
 
-HOLES_FROM = 1 << 15
+HOLES_FROM = 1 << 14
 """Up to so many codes it is faster to take out all bytes that follow."""
 
 RARE_HOLES, RARE_BYTES = 64, 8
