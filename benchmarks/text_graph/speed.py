@@ -1,10 +1,11 @@
 """text.onnx against ``StaticModel.encode``, one thread each, in turn, packing of the bytes included.
 
-    python -m benchmarks.text_graph.speed [--languages]
+    python -m benchmarks.text_graph.speed [--languages] [--threads]
 
 Texts are those of ../shared: English sentences of some 8 and 29 tokens, 18 of them joined for some 280, and with
 ``--languages`` lines in other scripts. Each figure is the median of rounds, in which each side goes through some
-thousand texts; trust the ratios. Before it, what the tokenizer adds to a graph: size, and time to open.
+thousand texts; trust the ratios. Before it, what the tokenizer adds to a graph: size, and time to open. With
+``--threads`` it is text.onnx by one thread against text.onnx by as many as onnxruntime takes when it is not told.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from gzip import compress
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +31,7 @@ from benchmarks.shared import SHARED, lines, need_shared
 from m2v_export import export_model
 from m2v_onnx.text import pack
 
+Side = Callable[[list[str]], object]
 SOURCE = SHARED / "models" / "potion-base-2M"
 BATCHES = (256, 16, 1)
 TEXTS_A_ROUND = 4096
@@ -65,23 +68,32 @@ def scripts() -> dict[str, list[str]]:
     return {name: found[name] for name in SCRIPTS if len(found[name]) >= max(BATCHES)}
 
 
-def race(session: ort.InferenceSession, reference: StaticModel, texts: list[str], batch: int) -> list[float]:
-    """:return: microseconds a text of the graph and of model2vec, and the ratio of their times."""
+def race(sides: Sequence[Side], texts: list[str], batch: int) -> list[float]:
+    """:return: microseconds a text of both sides, and the ratio of the second one's to the first one's."""
     count = min(len(texts), TEXTS_A_ROUND if batch > 1 else SINGLE_TEXTS_A_ROUND) // batch
     batches = [texts[i * batch : (i + 1) * batch] for i in range(count)]
-    seconds: list[list[float]] = [[], []]
+    seconds: list[list[float]] = [[] for _ in sides]
     for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        for some in batches:
-            utf8, offsets = pack(some)
-            session.run(["sentence_embedding"], {"utf8": utf8, "offsets": offsets})
-        middle = time.perf_counter()
-        for some in batches:
-            reference.encode(some, show_progress_bar=False)
-        seconds[0].append(middle - begin)
-        seconds[1].append(time.perf_counter() - middle)
+        for side, of_side in zip(sides, seconds, strict=True):
+            begin = time.perf_counter()
+            for some in batches:
+                side(some)
+            of_side.append(time.perf_counter() - begin)
     ratio = statistics.median(b / a for a, b in zip(*seconds, strict=True))
     return [*(statistics.median(of) / count / batch * 1e6 for of in seconds), ratio]
+
+
+def graph_side(graph: Path, threads: int) -> Side:
+    """:param threads: 0 for as many as onnxruntime takes."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def run(texts: list[str]) -> None:
+        utf8, offsets = pack(texts)
+        session.run(["sentence_embedding"], {"utf8": utf8, "offsets": offsets})
+
+    return run
 
 
 def opening(graphs: list[Path], level: ort.GraphOptimizationLevel) -> list[float]:
@@ -112,24 +124,26 @@ def print_added(graphs: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--languages", action="store_true", help="other scripts, in batches of 256")
+    parser.add_argument("--threads", action="store_true", help="one thread against onnxruntime's choice")
     arguments = parser.parse_args()
     need_shared()
     reference = StaticModel.from_pretrained(SOURCE)
     with tempfile.TemporaryDirectory() as folder:
-        bundle = export_model(SOURCE, Path(folder) / "bundle").folder
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = ort.InferenceSession(bundle / "onnx" / "text.onnx", options, providers=["CPUExecutionProvider"])
-        print_added(bundle / "onnx")
+        graphs = export_model(SOURCE, Path(folder) / "bundle").folder / "onnx"
+        sides = [graph_side(graphs / "text.onnx", 1), lambda texts: reference.encode(texts, show_progress_bar=False)]
+        names = ["text.onnx us", "model2vec us"]
+        if arguments.threads:
+            sides[1], names = graph_side(graphs / "text.onnx", 0), ["one thread us", "default us"]
+        print_added(graphs)
     races = [(name, texts, batch) for name, texts in english(reference).items() for batch in BATCHES]
     if arguments.languages:
         races += [(name, texts, max(BATCHES)) for name, texts in scripts().items()]
     packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "model2vec", "tokenizers"))
-    print(f"{platform.processor() or platform.machine()}, {packages}")
-    print(f"{'texts':12} {'batch':>5} {'text.onnx us':>12} {'model2vec us':>12} {'times':>6}")
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {packages}")
+    print(f"{'texts':12} {'batch':>5} {names[0]:>13} {names[1]:>12} {'times':>6}")
     for name, texts, batch in races:
-        graph, model2vec, ratio = race(session, reference, texts, batch)
-        print(f"{name:12} {batch:5} {graph:12.1f} {model2vec:12.1f} {ratio:6.1f}", flush=True)
+        first, second, ratio = race(sides, texts, batch)
+        print(f"{name:12} {batch:5} {first:13.1f} {second:12.1f} {ratio:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@
 class TextEncoder {
  public:
   explicit TextEncoder(const std::filesystem::path& bundle)
-      : session_(env_, (bundle / "onnx" / "text.onnx").c_str(), Ort::SessionOptions{}) {}
+      : session_(env_, (bundle / "onnx" / "text.onnx").c_str(), OneThread()) {}
 
   // Gives the graph the texts' UTF-8 bytes, end to end, and where each text starts.
   std::vector<Ort::Value> Run(const std::vector<std::string>& texts, const std::vector<const char*>& outputs) {
@@ -48,6 +48,13 @@ class TextEncoder {
   }
 
  private:
+  // The graph's operations are too small to share.
+  static Ort::SessionOptions OneThread() {
+    Ort::SessionOptions options;
+    options.SetIntraOpNumThreads(1);
+    return options;
+  }
+
   Ort::Env env_{ORT_LOGGING_LEVEL_WARNING, "text-encoder"};
   Ort::Session session_;
 };

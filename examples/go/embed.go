@@ -20,8 +20,17 @@ func open(bundle string, outputs ...string) (*ort.DynamicAdvancedSession, error)
 			return nil, err
 		}
 	}
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy()
+	// One thread: the graph's operations are too small to share.
+	if err := options.SetIntraOpNumThreads(1); err != nil {
+		return nil, err
+	}
 	graph := filepath.Join(bundle, "onnx", "text.onnx")
-	return ort.NewDynamicAdvancedSession(graph, []string{"utf8", "offsets"}, outputs, nil)
+	return ort.NewDynamicAdvancedSession(graph, []string{"utf8", "offsets"}, outputs, options)
 }
 
 // run gives the graph the texts' UTF-8 bytes, end to end, and where each text starts. The caller destroys the outputs.

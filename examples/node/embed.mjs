@@ -34,7 +34,8 @@ async function main([bundle, ...texts]) {
     console.error("usage: node embed.mjs BUNDLE TEXT ...");
     process.exit(2);
   }
-  const session = await InferenceSession.create(path.join(bundle, "onnx", "text.onnx"));
+  // One thread: the graph's operations are too small to share.
+  const session = await InferenceSession.create(path.join(bundle, "onnx", "text.onnx"), { intraOpNumThreads: 1 });
   for (const [i, vector] of (await embed(session, texts)).entries()) {
     const start = Array.from(vector.subarray(0, 4), (value) => value.toFixed(4)).join(" ");
     console.log(`${start} ... (${vector.length} dimensions)  ${texts[i]}`);

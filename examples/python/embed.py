@@ -27,7 +27,9 @@ def main() -> None:
     if len(sys.argv) < 3:
         sys.exit("usage: python embed.py BUNDLE TEXT ...")
     bundle, *texts = sys.argv[1:]
-    session = onnxruntime.InferenceSession(Path(bundle) / "onnx" / "text.onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # The graph's operations are too small to share.
+    session = onnxruntime.InferenceSession(Path(bundle) / "onnx" / "text.onnx", options)
     for text, vector in zip(texts, embed(session, texts), strict=True):
         start = " ".join(f"{value:.4f}" for value in vector[:4])
         print(f"{start} ... ({vector.size} dimensions)  {text}")

@@ -104,8 +104,9 @@ def _other_languages() -> str:
         for snippet in SNIPPETS
     )
     return f"""
-`{TEXT}` needs no tokenizer: it takes the texts' UTF-8 bytes, end to end, and where each text starts. Parts of the
-programs in m2v-onnx' `examples/`:
+`{TEXT}` needs no tokenizer: it takes the texts' UTF-8 bytes, end to end, and where each text starts. Give its session
+one thread (`intra_op_num_threads`, `intraOpNumThreads`): its operations are too small to share. Parts of the programs
+in m2v-onnx' `examples/`:
 
 {folded}
 """

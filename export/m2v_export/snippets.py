@@ -157,7 +157,10 @@ impl TextEncoder {
     pub fn open(bundle: impl AsRef<Path>) -> ort::Result<Self> {
         let environment = ort::init().build()?;
         let graph = bundle.as_ref().join("onnx").join("text.onnx");
-        let session = Session::builder(&environment)?.commit_from_file(graph)?;
+        // One thread: the graph's operations are too small to share.
+        let session = Session::builder(&environment)?
+            .with_intra_threads(1)?
+            .commit_from_file(graph)?;
         Ok(Self { session })
     }
 
@@ -196,7 +199,7 @@ pub fn rows(value: &DynValue) -> ort::Result<Vec<Vec<f32>>> {
 class TextEncoder {
  public:
   explicit TextEncoder(const std::filesystem::path& bundle)
-      : session_(env_, (bundle / "onnx" / "text.onnx").c_str(), Ort::SessionOptions{}) {}
+      : session_(env_, (bundle / "onnx" / "text.onnx").c_str(), OneThread()) {}
 
   // Gives the graph the texts' UTF-8 bytes, end to end, and where each text starts.
   std::vector<Ort::Value> Run(const std::vector<std::string>& texts, const std::vector<const char*>& outputs) {
@@ -232,6 +235,13 @@ class TextEncoder {
   }
 
  private:
+  // The graph's operations are too small to share.
+  static Ort::SessionOptions OneThread() {
+    Ort::SessionOptions options;
+    options.SetIntraOpNumThreads(1);
+    return options;
+  }
+
   Ort::Env env_{ORT_LOGGING_LEVEL_WARNING, "text-encoder"};
   Ort::Session session_;
 };

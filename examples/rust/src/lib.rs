@@ -16,7 +16,10 @@ impl TextEncoder {
     pub fn open(bundle: impl AsRef<Path>) -> ort::Result<Self> {
         let environment = ort::init().build()?;
         let graph = bundle.as_ref().join("onnx").join("text.onnx");
-        let session = Session::builder(&environment)?.commit_from_file(graph)?;
+        // One thread: the graph's operations are too small to share.
+        let session = Session::builder(&environment)?
+            .with_intra_threads(1)?
+            .commit_from_file(graph)?;
         Ok(Self { session })
     }
 

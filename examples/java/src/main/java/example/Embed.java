@@ -22,7 +22,10 @@ public final class Embed implements AutoCloseable {
   private final OrtSession session;
 
   public Embed(Path bundle) throws OrtException {
-    session = environment.createSession(bundle.resolve("onnx/text.onnx").toString());
+    try (var options = new OrtSession.SessionOptions()) {
+      options.setIntraOpNumThreads(1); // The graph's operations are too small to share.
+      session = environment.createSession(bundle.resolve("onnx/text.onnx").toString(), options);
+    }
   }
 
   /** One vector for each text. */
