@@ -63,6 +63,8 @@ def _reading(texts: Sequence[str], source: Path | None, field: str) -> Iterator[
     elif source is None:
         yield _lines(sys.stdin.buffer, "standard input")
     else:
+        if not source.exists():
+            raise FileNotFoundError(f"there is no file {source} to read texts from: give one that is there")
         with source.open("rb") as file:
             lines = _lines(file, str(source))
             yield _json_texts(lines, source, field) if source.suffix == ".jsonl" else lines

@@ -291,7 +291,8 @@ def test_embed_lines_that_are_no_texts(
 
 
 def test_embed_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "nothing.txt" in failed(capsys, "embed", BUNDLE, "--input", str(tmp_path / "nothing.txt"))
+    nothing = tmp_path / "nothing.txt"
+    assert f"there is no file {nothing} to read texts from" in failed(capsys, "embed", BUNDLE, "-i", str(nothing))
     target = str(tmp_path / "no" / "out.npy")
     assert f"there is no folder {tmp_path / 'no'}: make it first" in failed(capsys, "embed", BUNDLE, "a", "-o", target)
     assert "no file or folder" in failed(capsys, "embed", str(tmp_path / "model"), "a")
