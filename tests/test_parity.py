@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from model2vec import StaticModel
 
 from m2v_onnx import OnnxStaticModel
-from m2v_onnx.text import pack
 from tests.conftest import ALL_MODELS, CORPUS, POTION_BUNDLE, Pair
+from tests.test_graphs import flat
+from tests.test_text_helpers import pack
 from tests.texts import CODE_POINTS, TEXTS
 
 Pairs = Callable[[str], Pair]
@@ -71,13 +72,7 @@ def test_sums_are_the_same_to_the_last_bit(
     lengths = rng.integers(tokens // 2, tokens + 1, 30_000 // tokens)
     texts = [" ".join(rng.choice(words, length)) for length in lengths]
     for some in (texts[:1], texts[:5], texts[: 2000 // tokens + 1], texts[: 6000 // tokens + 1], texts):
-        if graph == "text":
-            utf8, offsets = pack(some)
-            feeds = {"utf8": utf8, "offsets": offsets}
-        else:
-            ids = potion.tokenize(some)
-            offsets = np.cumsum([0, *map(len, ids)])[:-1]
-            feeds = {"input_ids": np.concatenate(ids).astype(np.int64), "offsets": offsets}
+        feeds = pack(some) if graph == "text" else flat(potion.tokenize(some))
         (found,) = session.run(["mean_embedding"], feeds)
         np.testing.assert_array_equal(found, potion_reference.encode(some, normalize=False))
 

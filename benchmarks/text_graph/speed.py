@@ -130,20 +130,21 @@ def main() -> None:
     reference = StaticModel.from_pretrained(SOURCE)
     with tempfile.TemporaryDirectory() as folder:
         graphs = export_model(SOURCE, Path(folder) / "bundle").folder / "onnx"
-        sides = [graph_side(graphs / "text.onnx", 1), lambda texts: reference.encode(texts, show_progress_bar=False)]
-        names = ["text.onnx us", "model2vec us"]
+        sides = {"one thread us": graph_side(graphs / "text.onnx", 1)}
         if arguments.threads:
-            sides[1], names = graph_side(graphs / "text.onnx", 0), ["one thread us", "default us"]
+            sides["default us"] = graph_side(graphs / "text.onnx", 0)
+        else:
+            sides["model2vec us"] = lambda texts: reference.encode(texts, show_progress_bar=False)
         print_added(graphs)
     races = [(name, texts, batch) for name, texts in english(reference).items() for batch in BATCHES]
     if arguments.languages:
         races += [(name, texts, max(BATCHES)) for name, texts in scripts().items()]
     packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "model2vec", "tokenizers"))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {packages}")
-    print(f"{'texts':12} {'batch':>5} {names[0]:>13} {names[1]:>12} {'times':>6}")
+    print(" ".join([f"{'texts':12} {'batch':>5}", *(f"{name:>13}" for name in sides), f"{'times':>6}"]))
     for name, texts, batch in races:
-        first, second, ratio = race(sides, texts, batch)
-        print(f"{name:12} {batch:5} {first:13.1f} {second:12.1f} {ratio:6.2f}", flush=True)
+        first, second, ratio = race([*sides.values()], texts, batch)
+        print(f"{name:12} {batch:5} {first:13.1f} {second:13.1f} {ratio:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ A batch too big for one grid goes in blocks of texts of similar length, and a ve
 the tokens, never the longest text times the number of texts.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from m2v_export.embedding import INT4_OFFSET, Embedding
@@ -330,15 +328,13 @@ def _small_or(
 
 def _block_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Value, longest: Value) -> Value:
     """As ``line_sums``, by grids of as many texts as stay in a core's cache."""
-    g = pooling.g
-
-    def way(sums: Callable[..., Value]) -> Branch:
-        return lambda g: [sums(pooling, padded_ids, starts, lengths, longest)]
-
-    grids, pieces = way(_grids_sums), way(_sums_of_products if pooling.by_products else _sums_of_pieces)
+    lines = pooling, padded_ids, starts, lengths, longest
     if not pooling.has_pieces:
-        return grids(g)[0]
-    return g.if_(longest <= pooling.piece_tokens, grids, pieces)[0]
+        return _grids_sums(*lines)
+    in_pieces = _sums_of_products if pooling.by_products else _sums_of_pieces
+    return pooling.g.if_(
+        longest <= pooling.piece_tokens, lambda g: [_grids_sums(*lines)], lambda g: [in_pieces(*lines)]
+    )[0]
 
 
 def _evenly(texts: Value, most: Value) -> tuple[Value, Value]:
