@@ -54,8 +54,8 @@ def potion_bundle() -> Iterator[None]:
     """POTION_BUNDLE, and the export's own check of text.onnx in a fraction of its seconds; test_text_graph.py has all
     of it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("m2v_export.check_text.FUZZED_TEXTS", 100)
-        patch.setattr("m2v_export.check_text.code_point_texts", lambda: islice(code_point_texts(), 0, None, 50))
+        patch.setattr("m2v_export.bundle.check_text.FUZZED_TEXTS", 100)
+        patch.setattr("m2v_export.bundle.check_text.code_point_texts", lambda: islice(code_point_texts(), 0, None, 50))
         export_model(POTION, POTION_BUNDLE, name="minishlab/potion-base-2M")
         yield
 

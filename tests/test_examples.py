@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from m2v_export.snippets import SNIPPETS, Snippet
+from m2v_export.bundle.snippets import SNIPPETS, Snippet
 from tests.conftest import COMMITTED_BUNDLE, ROOT
 
 EXAMPLES = ROOT / "examples"

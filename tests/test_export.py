@@ -21,9 +21,9 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from m2v_export import ExportError, export_model, verify_bundle
-from m2v_export.golden import TEXTS
-from m2v_export.graphs import bag_graph
-from m2v_export.write import write_table
+from m2v_export.bundle.golden import TEXTS
+from m2v_export.bundle.write import write_table
+from m2v_export.graphs.kinds import bag_graph
 from m2v_onnx import ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.bundle import sha256
 from m2v_onnx.format import BAG, ONE, PADDED, TABLE, TEXT
@@ -137,7 +137,7 @@ def test_single_file(tmp_path: Path, bundles: dict[str, Path]) -> None:
 
 
 def test_single_file_that_onnx_would_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
-    monkeypatch.setattr("m2v_export.write.MAX_MODEL_BYTES", 10_000)
+    monkeypatch.setattr("m2v_export.bundle.write.MAX_MODEL_BYTES", 10_000)
     with pytest.raises(ExportError, match=r"without --single-file"):
         export_model(small, tmp_path / "out", single_file=True)
     assert list(tmp_path.iterdir()) == []

@@ -13,11 +13,11 @@ import onnx
 import onnxruntime
 import pytest
 
-from m2v_export import pooling
-from m2v_export.embedding import Embedding, reference_vectors
-from m2v_export.graphs import bag_graph, one_graph, padded_graph
-from m2v_export.precision import stored_as
-from m2v_export.write import write_single_file
+from m2v_export.bundle.write import write_single_file
+from m2v_export.graphs import pooling
+from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
+from m2v_export.source.embedding import Embedding, reference_vectors
+from m2v_export.source.precision import stored_as
 from m2v_onnx.format import BAG, FORMAT_VERSION, IR_VERSION, ONE, OPSET, PADDED, TEXT
 from m2v_onnx.metadata import Metadata
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE
@@ -119,8 +119,8 @@ SHAPES = {
     "one token": [1],
     "short": [5, 96, 1, 40],
     "just long": [97, 2, 0],
-    "a piece": [512, 3],
-    "a piece and one": [513, 0, 3],
+    "a segment": [512, 3],
+    "a segment and one": [513, 0, 3],
     "very long": [3000],
     "many": [i % 23 for i in range(400)],
 }

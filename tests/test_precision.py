@@ -13,9 +13,9 @@ from model2vec.model import quantize_model
 from onnx import ModelProto, numpy_helper
 
 from m2v_export import ExportError, export_model, exporter, verify_bundle
-from m2v_export.embedding import Embedding, codes_of
-from m2v_export.precision import PRECISIONS, stored_as
-from m2v_export.text import UnsupportedTokenizer
+from m2v_export.source.embedding import Embedding, codes_of
+from m2v_export.source.precision import PRECISIONS, stored_as
+from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_onnx import OnnxStaticModel
 from m2v_onnx.cli import main
 from m2v_onnx.errors import MissingExtraError

@@ -24,7 +24,7 @@ from onnx import helper
 from tokenizers import Tokenizer
 
 from m2v_export import export_model
-from m2v_export.graph import Graph
+from m2v_export.graphs.builder import Graph
 from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.batching import similar
 from m2v_onnx.format import BAG, PADDED

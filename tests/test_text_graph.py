@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken
 from tokenizers.normalizers import BertNormalizer
 
-from m2v_export.text.holes import HOLES_FROM
 from m2v_export.text.samples import SCRIPTS, code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM
 from tests.conftest import CORPUS
 from tests.test_text_helpers import (
     assert_exact,
@@ -122,7 +122,7 @@ RARE: list[str | bytes] = [
 """What a batch of plain texts may hold a little of."""
 
 
-@pytest.mark.parametrize("plain", [0, 3, 200, HOLES_FROM // 50])
+@pytest.mark.parametrize("plain", [0, 3, 200, IN_PLACE_FROM // 50])
 def test_rare_characters_among_plain_ones(session: ort.InferenceSession, plain: int) -> None:
     """Each in one text of a batch: at its ends, in a word, between words."""
     rng = np.random.default_rng(plain)
@@ -132,7 +132,7 @@ def test_rare_characters_among_plain_ones(session: ort.InferenceSession, plain: 
         texts: list[str | bytes] = [" ".join(rng.choice(words, rng.integers(0, 30))) for _ in range(plain)]
         for text in (b"%b", b"%bplain", b"plain%b", b"unaff%bable", b"words %b apart", b"%b%b"):
             texts.insert(int(rng.integers(0, len(texts) + 1)), text.replace(b"%b", rare_bytes))
-        assert plain <= 200 or len("".join(map(str, texts))) > HOLES_FROM
+        assert plain <= 200 or len("".join(map(str, texts))) > IN_PLACE_FROM
         assert_exact(potion_tokenizer(), texts, session)
 
 

@@ -11,10 +11,10 @@ import onnx
 import onnxruntime as ort
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-from m2v_export.graph import Graph, Value
-from m2v_export.text import read_tables, tokenize
-from m2v_export.text.probe import Characters, read_characters
-from m2v_export.text.tables import TextTables
+from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.limits import Limits
+from m2v_export.text.tables.probe import Characters, read_characters
+from m2v_export.text.wordpiece import WordPieceTables, build_ids, read_tables
 from m2v_onnx.tokens import find_unk_token_id
 from tests.conftest import POTION
 
@@ -27,14 +27,14 @@ def potion_tokenizer() -> Tokenizer:
 
 
 @cache
-def potion_tables() -> TextTables:
+def potion_tables() -> WordPieceTables:
     return tables_of(potion_tokenizer())
 
 
 _probed: dict[str, Characters] = {}
 
 
-def tables_of(tokenizer: Tokenizer) -> TextTables:
+def tables_of(tokenizer: Tokenizer) -> WordPieceTables:
     """``read_tables``, with one probe of each normalizer and pre-tokenizer: it takes a second."""
     config = json.loads(tokenizer.to_str())
     key = json.dumps([config["normalizer"], config["pre_tokenizer"]])
@@ -44,8 +44,8 @@ def tables_of(tokenizer: Tokenizer) -> TextTables:
             _probed[key] = read_characters(tokenizer)
         return _probed[key]
 
-    with patch("m2v_export.text.tables.read_characters", characters):
-        return read_tables(tokenizer)
+    with patch("m2v_export.text.wordpiece.tables.read_characters", characters):
+        return read_tables(tokenizer, config)
 
 
 def potion_vocab() -> dict[str, int]:
@@ -70,19 +70,11 @@ def word_piece(
 
 
 def text_model(
-    tables: TextTables, unk_token_id: int | None, max_length: int | None = 512, median_token_length: int = 6
+    tables: WordPieceTables, unk_token_id: int | None, max_length: int | None = 512, median_token_length: int = 6
 ) -> onnx.ModelProto:
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
-    ids, starts = tokenize(
-        g,
-        utf8,
-        offsets,
-        tables,
-        max_length=max_length,
-        median_token_length=median_token_length,
-        unk_token_id=unk_token_id,
-    )
+    ids, starts = build_ids(g, utf8, offsets, tables, Limits.of(max_length, median_token_length, unk_token_id))
     g.output(ids, "input_ids", ["I"])
     g.output(starts, "token_offsets", ["N"])
     return g.model({})

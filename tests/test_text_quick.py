@@ -8,11 +8,11 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 
-from m2v_export.graph import Graph
-from m2v_export.text.chain import MOST_PIECES
-from m2v_export.text.pieces import Pieces
-from m2v_export.text.quick import QUICK_BYTES, quick_ids
-from m2v_export.text.words import WholeWords
+from m2v_export.graphs.builder import Graph
+from m2v_export.text.stages.words import WholeWords
+from m2v_export.text.wordpiece.pieces.chains import MOST_PIECES
+from m2v_export.text.wordpiece.pieces.search import Pieces
+from m2v_export.text.wordpiece.quick import QUICK_BYTES, quick_ids
 from tests.test_text_helpers import (
     assert_exact,
     pack,

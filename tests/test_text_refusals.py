@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-from m2v_export.text import UnsupportedTokenizer
+from m2v_export.text.errors import UnsupportedTokenizer
 from tests.conftest import make_tokenizer
 from tests.test_text_helpers import tables_of, word_piece
 

@@ -10,25 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m2v_export.graph import Graph, Value
-from m2v_export.text import vocabulary
-from m2v_export.text.added import added_table, mark_added, may_begin
-from m2v_export.text.alphabet import Alphabet
-from m2v_export.text.arrays import BLOCK, MANY, counted_at, doubled, firsts_of_runs, reachable
-from m2v_export.text.cut import cut
-from m2v_export.text.decode import codes_of
-from m2v_export.text.hashing import Bits, HashTable, build, build_by_remainders
-from m2v_export.text.holes import HOLES_FROM
-from m2v_export.text.missed import FEW_WORDS, match_missed
-from m2v_export.text.pieces import Pieces
-from m2v_export.text.places import merge_at_codes, places_of
-from m2v_export.text.probe import Characters, Kind, read_characters
-from m2v_export.text.repair import replace_invalid
+from m2v_export.graphs.arrays import BLOCK, MANY, counted_at, doubled, firsts_of_runs, reachable
+from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
-from m2v_export.text.step import Steps, merge_at_words
-from m2v_export.text.truncate import drop, truncate
-from m2v_export.text.utf8 import PADDED, decode
-from m2v_export.text.words import WholeWords, WordPlaces, begin_at, split_words
+from m2v_export.text.stages.characters import characters_of
+from m2v_export.text.stages.cut import cut
+from m2v_export.text.stages.decode import decode
+from m2v_export.text.stages.hashing import HashTable
+from m2v_export.text.stages.normalize.added import mark_added, may_begin
+from m2v_export.text.stages.normalize.codes import codes_of
+from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM
+from m2v_export.text.stages.repair import replace_invalid
+from m2v_export.text.stages.truncate import drop, truncate
+from m2v_export.text.stages.words import WholeWords, WordPlaces, begin_at, split_words
+from m2v_export.text.tables.added import added_table
+from m2v_export.text.tables.alphabet import Alphabet
+from m2v_export.text.tables.hashing import Bits, build, build_by_remainders
+from m2v_export.text.tables.probe import Characters, Kind, read_characters
+from m2v_export.text.tables.utf8 import PADDED
+from m2v_export.text.tables.words import read_words
+from m2v_export.text.wordpiece.pieces.match import FEW_WORDS, match_pieces
+from m2v_export.text.wordpiece.pieces.merge import merge_at_codes
+from m2v_export.text.wordpiece.pieces.rounds import FoundInRounds, merge_at_words
+from m2v_export.text.wordpiece.pieces.search import Pieces
 from tests.test_text_helpers import (
     assert_exact,
     potion_tables,
@@ -45,7 +49,7 @@ TEXTS = [text for text in fuzzed_texts(potion_tokenizer(), 1500, seed=11) if "["
 
 
 FEW_ACCENTS = [
-    "Plain words alone. " * (HOLES_FROM // 19),
+    "Plain words alone. " * (IN_PLACE_FROM // 19),
     *("naïve “Café”… déjà\u00a0vu", "é", "—", "", "É", "abç", "çan", "x" * 2000),
 ]
 """Texts of which few parts are characters of several bytes: at their ends, side by side, and alone."""
@@ -61,7 +65,7 @@ def coded(text: str) -> list[int]:
     return [potion_tables().alphabet.code(c, characters.kind(c)) for c in text]
 
 
-def characters_of(nodes: list[int]) -> list[int]:
+def codes_in(nodes: list[int]) -> list[int]:
     """The codes of these, without the bit that marks words' begins, and without separators."""
     bit = potion_tables().alphabet.isolated
     codes = [node if 3 * bit <= node < 4 * bit or node < bit else node - bit for node in nodes]
@@ -107,7 +111,7 @@ def test_normalize_is_the_normalizer() -> None:
     # All at once, and such that most batches have few characters of several bytes.
     found = split_at(*run_on_texts(build, texts)) + split_at(*run_on_texts(build, FEW_ACCENTS))
     for text, nodes in zip([*texts, *FEW_ACCENTS], found, strict=True):
-        assert characters_of(nodes) == [c for c in coded(normalized(text)) if c >= 0], repr(text)
+        assert codes_in(nodes) == [c for c in coded(normalized(text)) if c >= 0], repr(text)
 
 
 def words_of(text: str) -> list[str]:
@@ -127,9 +131,9 @@ def test_words_are_the_pre_tokenizer(texts: list[str]) -> None:
     nodes, codes, starts, gaps, first_words = run_on_texts(build, texts)
     found = [nodes[at : at + gap].tolist() for at, gap in zip(starts, gaps, strict=True)]
     ends = [*first_words.tolist()[1:], len(found)]
-    assert codes[starts].tolist() == [characters_of(word)[0] for word in found]
+    assert codes[starts].tolist() == [codes_in(word)[0] for word in found]
     for text, begin, end in zip(texts, first_words, ends, strict=True):
-        words = [characters_of(word) for word in found[begin:end]]
+        words = [codes_in(word) for word in found[begin:end]]
         assert words == [coded(word) for word in words_of(text)], repr(text)
 
 
@@ -158,7 +162,7 @@ def test_whole_words_are_the_vocabulary() -> None:
 
 def test_whole_words_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as hashes of 32 bits would not be different of."""
-    monkeypatch.setattr(vocabulary, "MANY_WORDS", 10)
+    monkeypatch.setattr("m2v_export.text.tables.words.MANY_WORDS", 10)
     tokenizer = potion_tokenizer()
     assert tables_of(tokenizer).words.factors.dtype == np.int64
     assert_exact(tokenizer, TEXTS[:500])
@@ -170,7 +174,7 @@ def test_whole_words_of_wide_keys_differ() -> None:
     alphabet = Alphabet(
         width=10, isolated=2048, codes={}, foreign_word=1024, hole=1025, foreign_isolated=2048, added={}, end=2049
     )
-    table = vocabulary.read_words(alphabet, {(5,): 7})
+    table = read_words(alphabet, {(5,): 7})
     assert table.keys.packed * table.keys.width == 30
     rng = np.random.default_rng(0)
     parts = rng.integers(2**29, 2**30, (200, table.keys.packs))
@@ -197,15 +201,15 @@ def test_whole_words_of_wide_keys_differ() -> None:
     ids=["many, by rounds", "few, at once", "few, one of them long"],
 )
 def test_pieces_are_the_model(words: list[str]) -> None:
-    """Every word as if it had been missed, each a text."""
+    """Every word as if it had been unfound, each a text."""
     tables = potion_tables()
 
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
         begins, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
         places = split_words(g, begins, tables.alphabet)
         pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
-        missed = g.op("Range", np.array(0), places.starts.size().squeeze(0), np.array(1))
-        return list(match_missed(g, pieces, places, places.starts * 0, missed, starts, tables.longest_word))
+        unfound = g.op("Range", np.array(0), places.starts.size().squeeze(0), np.array(1))
+        return list(match_pieces(g, pieces, places, places.starts * 0, unfound, starts, tables.longest_word))
 
     expected = [[token.id for token in potion_tokenizer().model.tokenize(word)] for word in words]
     ids, starts, unknown = run_on_texts(build, words)
@@ -238,11 +242,11 @@ MERGED = {
     "begins": np.array([1, 1, 0, 0, 1, 0, 1, 1, 1], np.bool_),
     "starts": np.array([0, 1, 4, 6, 7], np.int32),
     "gaps": np.array([1, 3, 2, 1, 1], np.int32),
-    "missed": np.array([1, 3, 4]),
+    "unfound": np.array([1, 3, 4]),
     "ids": np.array([10, 11, 12, 13, 14], np.int32),
     "text_starts": np.array([0, 4, 7], np.int32),
 }
-"""Words of 1, 3, 2 and 1 codes and the end; the second and the fourth were missed. Texts begin with the first, the
+"""Words of 1, 3, 2 and 1 codes and the end; the second and the fourth were unfound. Texts begin with the first, the
 third and the last word."""
 
 
@@ -256,7 +260,7 @@ def merged(merge: Callable[..., tuple[Value, Value]], **more: Any) -> list[list[
 
 
 def test_merge_at_codes_puts_pieces_in_place() -> None:
-    """The first of the missed words has two pieces, at its first and its third code."""
+    """The first of the unfound words has two pieces, at its first and its third code."""
 
     def merge(
         g: Graph,
@@ -264,13 +268,13 @@ def test_merge_at_codes_puts_pieces_in_place() -> None:
         begins: Value,
         starts: Value,
         gaps: Value,
-        missed: Value,
+        unfound: Value,
         ids: Value,
         values: Value,
         text_starts: Value,
     ) -> Any:
-        mine, sizes = (g.op("GatherElements", of, missed) for of in (starts, gaps))
-        at = places_of(g, mine, sizes).at
+        mine, sizes = (g.op("GatherElements", of, unfound) for of in (starts, gaps))
+        at = characters_of(g, mine, sizes).at
         return merge_at_codes(g, begins.cast(np.int32), starts, ids, at, values, text_starts)
 
     assert merged(merge, values=np.array([20, 0, 21, 22, 0], np.int32)) == [[10, 20, 21, 12, 22], [0, 3, 5]]
@@ -285,12 +289,12 @@ def test_merge_at_codes_puts_pieces_in_place() -> None:
     ],
 )
 def test_merge_at_words_puts_pieces_in_place(unknown: list[int], expected: list[list[int]]) -> None:
-    """The first of the missed words has three pieces, found in as many rounds."""
+    """The first of the unfound words has three pieces, found in as many rounds."""
 
     def merge(
         g: Graph, *, starts: Value, gaps: Value, values: Value, of_words: Value, rounds: Value, **rest: Value
     ) -> Any:
-        return merge_at_words(g, steps=Steps(values, of_words, rounds), unk_id=99, **rest)
+        return merge_at_words(g, found=FoundInRounds(values, of_words, rounds), unk_id=99, **rest)
 
     found = merged(
         merge,
@@ -349,7 +353,7 @@ def test_places_of(counts: list[int]) -> None:
     """The members of consecutive groups; where all begin at 0, a member's place is that in its group."""
 
     def build(g: Graph, starts: Value, sizes: Value) -> list[Value]:
-        places = places_of(g, starts, sizes)
+        places = characters_of(g, starts, sizes)
         return [places.word, places.at, places.left]
 
     sizes = np.array(counts, np.int32)

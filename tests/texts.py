@@ -2,7 +2,7 @@
 
 import sys
 
-from m2v_export.golden import TEXTS as GOLDEN_TEXTS
+from m2v_export.bundle.golden import TEXTS as GOLDEN_TEXTS
 
 LONG = (
     "word " * 3000,

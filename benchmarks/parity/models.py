@@ -19,7 +19,7 @@ from tabulate import tabulate
 
 from benchmarks.shared import MODELS, SHARED, lines, naughty_strings, need_shared
 from m2v_export import export_model
-from m2v_export.check import REFERENCE_TOLERANCE
+from m2v_export.bundle.check import REFERENCE_TOLERANCE
 from m2v_onnx import OnnxStaticModel
 
 BATCH = 10_000

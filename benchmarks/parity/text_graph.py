@@ -16,9 +16,10 @@ from tabulate import tabulate
 from tokenizers import Tokenizer
 
 from benchmarks.shared import SHARED, lines, naughty_strings, need_shared
-from m2v_export.graph import Graph
-from m2v_export.text import read_tables, tokenize
+from m2v_export.graphs.builder import Graph
+from m2v_export.text import Limits, read_tokenizer
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_onnx.tokens import find_unk_token_id
 
 MODELS = ("potion-base-2M", "minilm-256")
 BATCHES = (256, 4)
@@ -32,18 +33,10 @@ INVALID_TEXTS = 10_000
 
 
 def text_session(tokenizer: Tokenizer, max_length: int, median_token_length: int) -> ort.InferenceSession:
-    tables = read_tables(tokenizer)
+    build_ids = read_tokenizer(tokenizer)
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
-    ids, starts = tokenize(
-        g,
-        utf8,
-        offsets,
-        tables,
-        max_length=max_length,
-        median_token_length=median_token_length,
-        unk_token_id=tables.unk_id,
-    )
+    ids, starts = build_ids(g, utf8, offsets, Limits.of(max_length, median_token_length, find_unk_token_id(tokenizer)))
     g.output(ids, "input_ids", ["I"])
     g.output(starts, "token_offsets", ["N"])
     return ort.InferenceSession(g.model({}).SerializeToString(), providers=["CPUExecutionProvider"])

@@ -13,7 +13,7 @@ from model2vec.model import quantize_model
 from benchmarks.quality.measures import Array, cosines, cranfield, stsb
 from benchmarks.shared import SHARED, lines
 from m2v_export import export_model
-from m2v_export.precision import PRECISIONS
+from m2v_export.source.precision import PRECISIONS
 from m2v_onnx import OnnxStaticModel
 from m2v_onnx.format import TABLE
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 from benchmarks.quality.grid import Cell
-from m2v_export.precision import PRECISIONS
+from m2v_export.source.precision import PRECISIONS
 
 mpl.use("Agg")
 

@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from benchmarks.quality.grid import Cell
 from benchmarks.quality.plot import MEASURES, pareto
-from m2v_export.precision import PRECISIONS
+from m2v_export.source.precision import PRECISIONS
 
 HEAD = ["model", "dimensions", "rows", "precision", "MB", "1 - cosine, mean", "largest", "STS-B", "nDCG@10", ""]
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from benchmarks.text_graph.unigram import CODE_POINTS, END, Table
-from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import END as LAST
-from m2v_export.text.arrays import counted, keep, look_up, numbered, positions, zeros, zeros_like
-from m2v_export.text.places import places_of
+from m2v_export.graphs.arrays import END as LAST
+from m2v_export.graphs.arrays import counted, keep, look_up, numbered, positions, zeros, zeros_like
+from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.stages.characters import characters_of
 
 LETTER, NUMBER, OTHER, SPACE, BOUNDARY = range(5)
 SHORT, SHORT_BITS = 7, 9
@@ -120,7 +120,7 @@ def to_utf8(g: Graph, codes: Value) -> tuple[Value, Value, Value]:
     length = (codes >= 0x80).cast(np.int64) + (codes >= 0x800).cast(np.int64) + (codes >= 0x10000).cast(np.int64) + 1
     length = g.op("Where", is_end, np.array(1), length)
     sizes = length.cast(np.int32)
-    places = places_of(g, zeros_like(sizes), sizes)
+    places = characters_of(g, zeros_like(sizes), sizes)
     character, place = places.word.cast(np.int64), places.at.cast(np.int64)
     length = look_up(g, length, character)
     bits = look_up(g, codes, character) // look_up(g, g.constant(64 ** np.arange(4)), length - 1 - place)

@@ -3,6 +3,7 @@
 python -m benchmarks.text_graph.example ["text" ...]
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,16 @@ import numpy as np
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
-from m2v_export.graph import Graph, Value
-from m2v_export.text import read_tables, tokenize
-from m2v_export.text.arrays import positions
-from m2v_export.text.cut import cut
-from m2v_export.text.decode import codes_of
-from m2v_export.text.missed import match_missed
-from m2v_export.text.pieces import Pieces
-from m2v_export.text.utf8 import PADDED
-from m2v_export.text.words import WholeWords, split_words
+from m2v_export.graphs.arrays import positions
+from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.limits import Limits
+from m2v_export.text.stages.cut import cut
+from m2v_export.text.stages.normalize.codes import codes_of
+from m2v_export.text.stages.words import WholeWords, split_words
+from m2v_export.text.tables.utf8 import PADDED
+from m2v_export.text.wordpiece import build_ids, read_tables
+from m2v_export.text.wordpiece.pieces.match import match_pieces
+from m2v_export.text.wordpiece.pieces.search import Pieces
 from m2v_onnx.text import pack
 
 POTION = Path(__file__).parents[2] / "models" / "potion-base-2M" / "tokenizer.json"
@@ -29,7 +31,7 @@ MAX_LENGTH, MEDIAN_TOKEN_LENGTH = 512, 6
 
 def main() -> None:
     tokenizer = Tokenizer.from_file(str(POTION))
-    tables = read_tables(tokenizer)
+    tables = read_tables(tokenizer, json.loads(tokenizer.to_str()))
     texts = sys.argv[1:] or TEXTS
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
@@ -40,21 +42,13 @@ def main() -> None:
     shown["codes"] = begins.codes.slice(0, -PADDED)
     words = split_words(g, begins, tables.alphabet)
     ids, differs = WholeWords(g, tables.words).find(g, words)
-    missed = positions(g, differs)
+    unfound = positions(g, differs)
     pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
-    merged, token_starts, _ = match_missed(g, pieces, words, ids, missed, starts, tables.longest_word)
+    merged, token_starts, _ = match_pieces(g, pieces, words, ids, unfound, starts, tables.longest_word)
     # Without the last word, which is the end.
     shown |= {"words begin at": words.starts.slice(0, -1), "their ids": ids.slice(0, -1)}
-    shown |= {"missed words": missed.slice(0, -1), "with their pieces": merged, "texts begin at": token_starts}
-    kept, token_offsets = tokenize(
-        g,
-        utf8,
-        offsets,
-        tables,
-        max_length=MAX_LENGTH,
-        median_token_length=MEDIAN_TOKEN_LENGTH,
-        unk_token_id=tables.unk_id,
-    )
+    shown |= {"unfound words": unfound.slice(0, -1), "with their pieces": merged, "texts begin at": token_starts}
+    kept, token_offsets = build_ids(g, utf8, offsets, tables, Limits.of(MAX_LENGTH, MEDIAN_TOKEN_LENGTH, tables.unk_id))
     shown |= {"input_ids": kept, "token_offsets": token_offsets}
     for i, value in enumerate(shown.values()):
         g.output(value, f"y{i}")

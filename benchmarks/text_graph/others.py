@@ -28,8 +28,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from benchmarks.shared import SHARED, lines, need_shared
 from benchmarks.text_graph.bpe import bpe, read_merges
 from benchmarks.text_graph.unigram import END, read_pieces, unigram
-from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import positions
+from m2v_export.graphs.arrays import positions
+from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.samples import fuzzed_texts
 
 BATCH = 256

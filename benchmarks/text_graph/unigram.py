@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from m2v_export.graph import Graph, Value
-from m2v_export.text.arrays import counted, keep, look_up, numbered, ones, positions, reachable, zeros
-from m2v_export.text.hashing import HashTable, build_by_remainders
+from m2v_export.graphs.arrays import counted, keep, look_up, numbered, ones, positions, reachable, zeros
+from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.stages.hashing import HashTable
+from m2v_export.text.tables.hashing import build_by_remainders
 
 END = 0xD800
 """Follows each word: a lone surrogate, which no text has."""

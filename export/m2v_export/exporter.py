@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from onnx import ModelProto
 
-from m2v_export.card import card
-from m2v_export.check import Differences, check_bundle
-from m2v_export.check_text import check_text_ids
-from m2v_export.companions import config, tokenizer_files
-from m2v_export.golden import dump, golden
-from m2v_export.graphs import bag_graph, one_graph, padded_graph, text_graph
-from m2v_export.reduce import reduced
-from m2v_export.source import Source, is_source, read_folder, read_static_model, read_tokenizer
-from m2v_export.text import UnsupportedTokenizer, read_tables
-from m2v_export.write import new_folder, write_graph, write_single_file, write_table
+from m2v_export.bundle.card import card
+from m2v_export.bundle.check import Differences, check_bundle
+from m2v_export.bundle.check_text import check_text_ids
+from m2v_export.bundle.companions import config, tokenizer_files
+from m2v_export.bundle.golden import dump, golden
+from m2v_export.bundle.write import new_folder, write_graph, write_single_file, write_table
+from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
+from m2v_export.source.model import Source, is_source, read_folder, read_static_model
+from m2v_export.source.model import read_tokenizer as read_tokenizer_file
+from m2v_export.source.reduce import reduced
+from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer, text_graph
 from m2v_onnx import hub
 from m2v_onnx.bundle import read_bundle, sha256
 from m2v_onnx.errors import ExportError, InvalidModelError, ModelNotFoundError
@@ -152,7 +153,7 @@ def verify_bundle(
             model.head,
         )
     if (folder / TEXT).is_file():
-        check_text_ids(folder / TEXT, read_tokenizer(folder / TOKENIZER), max_length)
+        check_text_ids(folder / TEXT, read_tokenizer_file(folder / TOKENIZER), max_length)
     return check_bundle(folder, reference, precision, max_length, head)
 
 
@@ -212,9 +213,8 @@ def _text_graph(model: Source) -> ModelProto:
     """:raises UnsupportedTokenizer: naming the part that cannot be in a graph."""
     return text_graph(
         model.embedding,
-        read_tables(model.tokenizer),
-        max_length=model.max_length,
-        median_token_length=model.median_token_length,
+        read_tokenizer(model.tokenizer),
+        limits=Limits.of(model.max_length, model.median_token_length, model.embedding.unk_token_id),
         metadata=_metadata(model, "text").props(),
     )
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 from tokenizers import Tokenizer
 
-from m2v_export.text.probe import CODE_POINTS, SURROGATES
+from m2v_export.text.tables.probe import CODE_POINTS, SURROGATES
 
 CODE_POINTS_A_TEXT = 64
 """Few enough that no text is cut or truncated at the usual 512 tokens."""

@@ -1,0 +1,1 @@
+"""What is written: the files of a bundle, and the checks that it is held to."""

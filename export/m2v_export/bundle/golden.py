@@ -1,0 +1,88 @@
+"""golden.json: texts with the token ids and vectors that every implementation must give."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from m2v_export.source.embedding import reference_vectors
+from m2v_export.source.model import Source
+from m2v_onnx.format import EMBEDDING
+from m2v_onnx.ragged import drop, split
+from m2v_onnx.tokens import TokenizersTokens
+
+TEXTS = (
+    "The quick brown fox jumps over the lazy dog.",
+    "Vectors for search, in a table of numbers.",
+    "",
+    " \t\r\n ",
+    "a",
+    ".",
+    "UPPER lower MiXeD 1234567890 3.14 -1e10",
+    "state-of-the-art, don't, it's; e-mail@example.org https://example.org/a?b=c&d=%20#e",
+    "nul \x00 bell \x07 delete \x7f end\x00",
+    "café cafe\u0301 naïve Ångström \u212b ﬁne ½ Ⅳ",
+    "straße STRASSE İstanbul ı ǅ Σίσυφος",
+    "zero\u200bwidth\u200djoiner soft\u00adhyphen bom\ufeff nbsp\u00a0thin\u2009ideographic\u3000space\u2028line",
+    "你好\uff0c世界\u3002 日本語のテキスト 한국어 𠀀𪛟",
+    "Привет, мир! Їжак йог",
+    "مرحبا بالعالم ש\u05b8\u05c1לו\u05b9ם",
+    "नमस\u094dत\u0947 สว\u0e31สด\u0e35 გამარჯობა",
+    "😀 👨\u200d👩\u200d👧\u200d👦 🇫🇷 ❤\ufe0f 👍🏽",
+    "\u0301\u0302 marks first, Z\u0351\u036b\u0343a\u0300\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308l\u0327go",
+    "� \ufffe \uffff \U0010ffff \ue000 \u0378",
+    "[CLS] [SEP] [UNK] [PAD] [MASK] [cls] <s> </s> <unk> <|endoftext|> ##ing",
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+    "x" * 101,
+    "é" * 300,
+    "word " * 1000,
+    "漢" * 5000,
+    "supercalifragilisticexpialidocious " * 150,
+)
+"""Plain ones, and those where tokenizers differ: nothing, white space, controls, marks, case, scripts, emoji, special
+tokens, long words, and texts of 5,000 characters that are cut and truncated."""
+
+TOLERANCE = 1e-6
+"""How near another implementation must come to a golden vector; for vectors with values above 1, times the largest."""
+
+
+def golden(source: Source) -> dict[str, Any]:
+    """The golden texts with ids (the unknown token left out), and vectors by the plain arithmetic."""
+    ids = golden_ids(source, TEXTS)
+    vectors = reference_vectors(source.embedding, ids)
+    head = source.head
+    more = [{} for _ in ids] if head is None else [{head.output: _numbers(row)} for row in head.reference(vectors)]
+    return {
+        "tolerance": TOLERANCE * max(1.0, float(np.abs(vectors).max())),
+        "texts": [
+            {"text": text, "input_ids": text_ids, "sentence_embedding": _numbers(vector), **of_head}
+            for text, text_ids, vector, of_head in zip(TEXTS, ids, vectors, more, strict=True)
+        ],
+    }
+
+
+def _numbers(values: npt.NDArray[np.float32]) -> list[float]:
+    """With no more digits than float32 needs."""
+    return [float(str(x)) for x in values]
+
+
+def golden_ids(source: Source, texts: Sequence[str]) -> list[list[int]]:
+    """Ids as ``StaticModel.encode`` pools them: cut, truncated, without the unknown token."""
+    tokens = TokenizersTokens.of(type(source.tokenizer).from_str(source.tokenizer.to_str()))
+    ids, offsets = tokens.ids(texts, source.max_length)
+    return split(*drop(ids, offsets, tokens.unk_token_id))
+
+
+def dump(value: dict[str, Any]) -> bytes:
+    """A text a line, in ASCII: no editor or tool can change it by mistake."""
+    *head, (last, texts) = value.items()
+    lines = ",\n".join(json.dumps(text) for text in texts)
+    fields = "".join(f"{json.dumps(key)}: {json.dumps(item)}, " for key, item in head)
+    return f"{{{fields}{json.dumps(last)}: [\n{lines}\n]}}\n".encode()
+
+
+def vectors_of(texts: Sequence[dict[str, Any]], output: str = EMBEDDING) -> npt.NDArray[np.float32]:
+    """:return: float32 [N, dim]."""
+    return np.array([text[output] for text in texts], np.float32)

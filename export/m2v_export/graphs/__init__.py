@@ -1,0 +1,1 @@
+"""Graphs of pooling, and the layer over ONNX that they are written in."""

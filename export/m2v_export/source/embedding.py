@@ -1,0 +1,172 @@
+"""What a graph needs of a model: the table in its precision, and how token ids become rows of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper
+
+from m2v_export.source.chunks import Array
+from m2v_export.source.head import Head
+from m2v_onnx.format import TABLE
+from m2v_onnx.session import normalized
+
+FLOAT32 = np.dtype(np.float32)
+TABLE_DTYPES = ("float32", "float16", "int8")
+"""Of sources; ours may be int4 too, two values a byte."""
+
+INT4_OFFSET = 7.5
+"""The 16 codes of int4, 0 to 15, stand for -7.5 to 7.5: a level more than with a code for zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A tensor as it is written.
+
+    :ivar parts: arrays that follow each other along the first axis, as a table of some gigabytes is not to be copied
+        for a row; all of one dtype.
+    """
+
+    parts: tuple[Array, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (sum(map(len, self.parts)), *self.parts[0].shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.parts[0].dtype
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in self.parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """A table and the steps from token ids to rows.
+
+    A value is a code of the table, times its token's weight, times its dimension's scale. Rows that are stored with a
+    scale of their own have it in the weights, where it costs nothing.
+
+    :ivar table: float32, float16 or int8 [rows, dim], or int4 as uint8 [rows, ceil(dim / 2)]: the first half of a
+        row's codes are in the low four bits, the second half in the high ones.
+    :ivar mapping: int64 [tokens], token id to row; None where the id is the row.
+    :ivar weights: float32 or float16 [tokens], a factor a token; None where all are 1.
+    :ivar unk_token_id: the token that is dropped before the mean; None where there is none.
+    :ivar normalize: whether the mean is divided by its L2 norm.
+    :ivar sum_dtype: float32, or float64 where model2vec adds in that, for its weights are, and for our own scales.
+    :ivar scales: float32 [dim], a factor a dimension; None where all are 1.
+    :ivar head: what makes probabilities or predictions of the vector; None for a model that has none.
+    """
+
+    table: npt.NDArray[Any]
+    mapping: npt.NDArray[np.int64] | None
+    weights: npt.NDArray[np.float32 | np.float16] | None
+    unk_token_id: int | None
+    normalize: bool
+    sum_dtype: np.dtype[Any] = FLOAT32
+    scales: npt.NDArray[np.float32] | None = None
+    head: Head | None = None
+
+    @property
+    def dim(self) -> int:
+        return int(self.table.shape[1]) if self.scales is None else len(self.scales)
+
+    @property
+    def packed(self) -> bool:
+        """Whether two codes share a byte."""
+        return self.table.dtype == np.uint8
+
+    @property
+    def precision(self) -> str:
+        return "int4" if self.packed else self.table.dtype.name
+
+    @property
+    def tokens(self) -> int:
+        """The number of token ids that have a row."""
+        return len(self.table) if self.mapping is None else len(self.mapping)
+
+    @property
+    def padding_id(self) -> int:
+        """The token id that adds nothing to a sum, for what is stored has a row of zeros for it: the unknown token,
+        which is never summed, or where there is none one past the last."""
+        return self.tokens if self.unk_token_id is None else self.unk_token_id
+
+    @cached_property
+    def tensors(self) -> dict[str, Stored]:
+        """What is stored outside the graphs, once for all of them, by initializer name."""
+        nothing = np.zeros((1, self.table.shape[1]), self.table.dtype)
+        # In place of the unknown token's row, which is nobody else's where there is no mapping; else behind the last.
+        row = self.padding_id if self.mapping is None else len(self.table)
+        tensors = {"table": Stored((self.table[:row], nothing, self.table[row + 1 :]))}
+        if self.weights is not None:
+            tensors["weights"] = Stored((self._for_padding(self.weights, 0),))
+        if self.mapping is not None:
+            tensors["mapping"] = Stored((self._for_padding(self.mapping, len(self.table)).astype(np.int32),))
+        if self.head is not None:
+            tensors |= {name: Stored((array,)) for name, array in self.head.tensors().items()}
+        return tensors
+
+    def _for_padding(self, of_tokens: Array, value: int) -> Array:
+        """:param of_tokens: [tokens]. :return: the same with that value at ``padding_id``."""
+        return np.concatenate([of_tokens[: self.padding_id], [value], of_tokens[self.padding_id + 1 :]]).astype(
+            of_tokens.dtype
+        )
+
+    def initializers(self) -> dict[str, onnx.TensorProto]:
+        """The stored tensors as external data, one after the other in one file, each at a page's start."""
+        offset, protos = 0, {}
+        for name, stored in self.tensors.items():
+            proto = onnx.TensorProto(
+                name=name,
+                dims=stored.shape,
+                data_type=helper.np_dtype_to_tensor_dtype(stored.dtype),
+                data_location=onnx.TensorProto.EXTERNAL,
+            )
+            place = {"location": TABLE.rpartition("/")[2], "offset": offset, "length": stored.nbytes}
+            for key, value in place.items():
+                proto.external_data.add(key=key, value=str(value))
+            protos[name] = proto
+            offset += -(-stored.nbytes // PAGE_BYTES) * PAGE_BYTES
+        return protos
+
+
+PAGE_BYTES = 4096
+"""Where a mapped tensor may start; onnxruntime maps whole pages."""
+
+
+def reference_vectors(embedding: Embedding, ids: list[list[int]]) -> npt.NDArray[np.float32]:
+    """The arithmetic, slow and plain: what every graph is held against.
+
+    Rows are added one after the other in ``sum_dtype``, as numpy does it for model2vec.
+
+    :param ids: token ids of each text, the unknown one left out.
+    :return: float32 [N, dim].
+    """
+    vectors = np.zeros((len(ids), embedding.dim), np.float32)
+    for vector, text in zip(vectors, ids, strict=True):
+        if text:
+            values = codes_of(embedding, text if embedding.mapping is None else embedding.mapping[text])
+            if embedding.weights is not None:
+                values *= embedding.weights[text][:, None]
+            mean = np.cumsum(values, axis=0, dtype=embedding.sum_dtype)[-1] / embedding.sum_dtype.type(len(text))
+            vector[:] = mean if embedding.scales is None else mean * embedding.scales
+    return normalized(vectors) if embedding.normalize else vectors
+
+
+def codes_of(embedding: Embedding, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """The values of some rows before weights and scales.
+
+    :param rows: integers [L].
+    :return: ``sum_dtype`` [L, dim].
+    """
+    codes = embedding.table[rows]
+    if not embedding.packed:
+        return codes.astype(embedding.sum_dtype)
+    both = np.concatenate([codes & 15, codes >> 4], axis=1)[:, : embedding.dim]
+    return both.astype(embedding.sum_dtype) - INT4_OFFSET

@@ -1,0 +1,1 @@
+"""Stage 3, normalize: symbols become codes, one a character of the normalized text."""

@@ -1,0 +1,96 @@
+"""Added tokens as a table of states."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from m2v_export.text.errors import UnsupportedTokenizer
+from m2v_export.text.tables.probe import Characters, Kind
+
+NO_STATE, BEGINNING = 0, 1
+"""States of the walk: no token goes on here; nothing was read yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class AddedTable:
+    """:ivar columns: int32 [symbols], the column of each symbol (byte or code); 0 if in no token.
+    :ivar following: int32 [states, columns], the next state. From NO_STATE nothing follows.
+    :ivar codes: int32 [states], the code of the token that ends in a state; 0 where none does.
+    :ivar longest: symbols of the longest token.
+    :ivar overlap: whether one may begin inside another.
+    """
+
+    columns: npt.NDArray[np.int32]
+    following: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.int32]
+    longest: int
+    overlap: bool
+
+
+def added_table(tokens: Mapping[tuple[int, ...], int], symbols: int) -> AddedTable | None:
+    """:param tokens: each token's code, by its symbols, of which there is at least one.
+    :param symbols: symbols are less.
+    """
+    if not tokens:
+        return None
+    columns = np.zeros(symbols, np.int32)
+    used = sorted({symbol for token in tokens for symbol in token})
+    columns[used] = np.arange(1, len(used) + 1)
+    states: dict[tuple[int, ...], int] = {(): BEGINNING}
+    for token in tokens:
+        for end in range(1, len(token) + 1):
+            states.setdefault(token[:end], len(states) + 1)
+    following = np.full((len(states) + 1, len(used) + 1), NO_STATE, np.int32)
+    codes = np.zeros(len(states) + 1, np.int32)
+    for path, state in states.items():
+        if path:
+            following[states[path[:-1]], columns[path[-1]]] = state
+        codes[state] = tokens.get(path, 0)
+    begins = {token[0] for token in tokens}
+    overlap = any(symbol in begins for token in tokens for symbol in token[1:])
+    return AddedTable(columns, following, codes, max(map(len, tokens)), overlap)
+
+
+def kept_tokens(tokenizer: Tokenizer, tokens: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The added tokens that the tokenizer looks for.
+
+    ``lstrip`` and ``rstrip`` need no care: what they take away is white space, which ends a word anyway, and so does
+    the token. Only where a token begins or ends with white space itself could they take that away.
+    """
+    kept = [token for token in tokens if token["content"]]
+    for token in kept:
+        name, content = f"added token {token['content']!r}", token["content"]
+        if token["single_word"]:
+            raise UnsupportedTokenizer(f"{name}: single_word")
+        if token["special"] and tokenizer.encode_special_tokens:
+            raise UnsupportedTokenizer(f"{name}: encode_special_tokens")
+        if content[0] == REPLACEMENT_CHARACTER:
+            raise UnsupportedTokenizer(f"{name}: it begins with U+FFFD")
+        for strip in ("lstrip", "rstrip"):
+            if token[strip] and (token["normalized"] or any(t["content"] != t["content"].strip() for t in kept)):
+                raise UnsupportedTokenizer(f"{name}: {strip} of a normalized token, or beside one with spaces")
+    return kept
+
+
+REPLACEMENT_CHARACTER = "\ufffd"
+"""What stands for bytes that are no UTF-8; so the graph looks for added tokens by their first bytes alone."""
+
+
+def normalized_content(characters: Characters, content: str) -> str:
+    """:raises UnsupportedTokenizer: where what it becomes cannot be found in codes."""
+    normalized = characters.form(content)
+    if not normalized or any(characters.kind(c) == Kind.SEPARATOR for c in normalized):
+        raise UnsupportedTokenizer(f"added token {content!r}: normalized, and it holds white space or nothing")
+    return normalized
+
+
+def check_different(normalized: Mapping[str, str]) -> None:
+    for form, count in Counter(normalized.values()).items():
+        if count > 1:
+            same = [content for content, its in normalized.items() if its == form]
+            raise UnsupportedTokenizer(f"added tokens {same!r}: the same text once they are normalized")

@@ -1,0 +1,134 @@
+"""What a tokenizer does to each code point, asked of the tokenizer itself.
+
+Never another library's Unicode tables: which characters are accents, capitals, punctuation or not assigned differs from
+version to version, and only the tokenizer's own answer is exact.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tokenizers import Tokenizer
+
+CODE_POINTS = 0x110000
+SURROGATES = range(0xD800, 0xE000)
+
+FENCE = "\ua000"
+"""Stands between the characters of a probe: a letter (Yi) without case or accents that no other character becomes."""
+
+
+class Kind(IntEnum):
+    """What the pre-tokenizer makes of a normalized character."""
+
+    SEPARATOR = 0
+    """Removed; ends a word."""
+    WORD = 1
+    """Part of a word."""
+    ISOLATED = 2
+    """A word of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Characters:
+    """The tokenizer's answers, the exceptions alone: most code points become themselves and are parts of words.
+
+    :ivar forms: what a code point becomes, where that is not itself alone. Spaces that the normalizer puts around it
+        are left out.
+    :ivar kinds: the kind of each character in normalized text that is not WORD. What the normalizer puts between spaces
+        is ISOLATED.
+    :ivar made: the characters that ``forms`` are made of.
+    """
+
+    forms: dict[str, str]
+    kinds: dict[str, Kind]
+    made: frozenset[str]
+
+    def form(self, text: str) -> str:
+        """The normal form of a text, but for the order of marks and spaces around what is ISOLATED."""
+        return "".join(self.forms.get(c, c) for c in text)
+
+    def kind(self, character: str) -> Kind:
+        return self.kinds.get(character, Kind.WORD)
+
+    def can_be_met(self, character: str) -> bool:
+        """Whether normalized text can have it."""
+        return character not in self.forms or character in self.made
+
+
+def read_characters(tokenizer: Tokenizer) -> Characters:
+    """Ask about every code point but surrogates, which UTF-8 cannot say.
+
+    :raises ValueError: when the answers make no sense for a character alone.
+    """
+    forms: dict[str, str] = {}
+    kinds: dict[str, Kind] = {}
+    for page in _pages():
+        forms |= _changed(tokenizer, page)
+        kinds |= _not_in_words(tokenizer, page)
+    spaced = {c for c, form in forms.items() if len(form) > 2 and form[0] == " " == form[-1]}
+    forms |= {c: forms[c].strip(" ") for c in spaced}
+    isolated = {forms[c] for c in spaced}
+    if any(len(form) != 1 or kinds.get(form) == Kind.SEPARATOR for form in isolated):
+        raise ValueError("normalizer: it puts spaces around more than one character")
+    if any(c in isolated for character, form in forms.items() if character not in spaced for c in form):
+        raise ValueError("normalizer: it puts spaces around a character that it also makes without")
+    kinds |= dict.fromkeys(isolated, Kind.ISOLATED)
+    # A character that becomes itself between spaces is no exception but in its kind.
+    forms = {c: form for c, form in forms.items() if form != c}
+    return Characters(forms, kinds, frozenset("".join(forms.values())))
+
+
+def _pages() -> Iterator[str]:
+    """All code points but surrogates and FENCE, some at a time."""
+    for start in range(0, CODE_POINTS, PAGE_CHARACTERS):
+        if start not in SURROGATES:
+            yield "".join(map(chr, range(start, start + PAGE_CHARACTERS))).replace(FENCE, "")
+
+
+PAGE_CHARACTERS = 256
+"""Code points asked about in one call: most such runs have no exception, which one comparison shows."""
+
+
+def _fenced(characters: str) -> str:
+    return FENCE + FENCE.join(characters) + FENCE
+
+
+def _changed(tokenizer: Tokenizer, characters: str) -> dict[str, str]:
+    """Normalize characters, fenced off from each other; what becomes of those that change."""
+    if tokenizer.normalizer is None:
+        return {}
+    fenced = _fenced(characters)
+    normalized = str(tokenizer.normalizer.normalize_str(fenced))
+    if normalized == fenced:
+        return {}
+    forms = normalized.split(FENCE)
+    if len(forms) != len(characters) + 2 or forms[0] or forms[-1]:
+        raise ValueError(f"normalizer: it drops or makes U+{ord(FENCE):04X}, which the probe needs as it is")
+    return {c: form for c, form in zip(characters, forms[1:-1], strict=True) if form != c}
+
+
+def _not_in_words(tokenizer: Tokenizer, characters: str) -> dict[str, Kind]:
+    """Pre-tokenize each character between two letters and see what is left of them.
+
+    :raises ValueError: when a character joins one neighbour and not the other.
+    """
+    spans = [span for _, span in tokenizer.pre_tokenizer.pre_tokenize_str(_fenced(characters))]
+    if len(spans) == 1:
+        return {}
+    begins, ends = ({span[side] for span in spans} for side in (0, 1))
+    kinds = {}
+    for i, character in enumerate(characters):
+        before, after = 2 * i + 1, 2 * i + 2
+        split = (before in begins, before in ends, after in begins, after in ends)
+        if split not in _KIND_OF_SPLIT:
+            raise ValueError(f"pre_tokenizer: it splits U+{ord(character):04X} off on one side only")
+        kinds[character] = _KIND_OF_SPLIT[split]
+    return {c: kind for c, kind in kinds.items() if kind != Kind.WORD}
+
+
+_KIND_OF_SPLIT = {
+    (False, True, True, False): Kind.SEPARATOR,
+    (False, False, False, False): Kind.WORD,
+    (True, True, True, True): Kind.ISOLATED,
+}
+"""By whether a word begins and ends before the character, and begins and ends after it."""

@@ -1,0 +1,1 @@
+"""Stage 5, pieces: words that are not found whole become their longest pieces."""
