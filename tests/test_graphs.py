@@ -319,9 +319,9 @@ def test_memory_follows_the_tokens() -> None:
 import resource, sys, tempfile
 from pathlib import Path
 import numpy as np, onnxruntime
-from m2v_export.embedding import Embedding
-from m2v_export.graphs import bag_graph
-from m2v_export.write import write_single_file
+from m2v_export.source.embedding import Embedding
+from m2v_export.graphs.kinds import bag_graph
+from m2v_export.bundle.write import write_single_file
 
 table = np.ones((1000, 256), np.float32)
 embedding = Embedding(table=table, mapping=None, weights=None, unk_token_id=None, normalize=True)
