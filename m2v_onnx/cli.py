@@ -182,7 +182,7 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _vectors(options: argparse.Namespace) -> dict[str, Any]:
-    from m2v_onnx.model import UNSET
+    from m2v_onnx.limits import UNSET
 
     length = UNSET if options.max_length is None else options.max_length or None
     return {"normalize": options.normalize, "max_length": length}

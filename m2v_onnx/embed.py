@@ -12,9 +12,10 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from m2v_onnx.dtypes import VectorType
 from m2v_onnx.errors import InvalidTextError
-from m2v_onnx.model import LoadOptions, OnnxStaticModel, Unset
+from m2v_onnx.limits import Unset
+from m2v_onnx.model import LoadOptions, OnnxStaticModel
+from m2v_onnx.vectors.dtypes import VectorType
 
 Vectors = npt.NDArray[Any]
 Writer = Callable[[Vectors], None]

@@ -6,8 +6,8 @@ from typing import Any, Unpack, cast
 import numpy as np
 import numpy.typing as npt
 
-from m2v_onnx.dtypes import VectorType, as_type
 from m2v_onnx.model import LoadOptions, OnnxStaticModel
+from m2v_onnx.vectors.dtypes import VectorType, as_type
 
 DEFAULT_MODEL = "minishlab/potion-base-8M"
 """As in pymilvus.model."""
@@ -17,7 +17,7 @@ class EmbeddingOptions(LoadOptions, total=False):
     """What may be said besides the model.
 
     :ivar dtype: of the vectors, one of those that Milvus stores: "float32" (the default), "float16", "bfloat16",
-        "int8" or "binary"; ``m2v_onnx.dtypes`` says how they are made.
+        "int8" or "binary"; ``m2v_onnx.vectors.dtypes`` says how they are made.
     """
 
     dtype: VectorType

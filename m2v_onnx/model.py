@@ -4,22 +4,23 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from m2v_onnx.batching import batches, default_threads, in_order
-from m2v_onnx.bundle import ModelFiles
-from m2v_onnx.dtypes import VectorType, as_type
-from m2v_onnx.encoder import TokenizerName, open_encoder
 from m2v_onnx.errors import InvalidModelError, InvalidTextError, MissingExtraError
-from m2v_onnx.format import CONFIG
-from m2v_onnx.locate import LocateOptions, locate
-from m2v_onnx.metadata import Metadata
-from m2v_onnx.ragged import check_unicode
-from m2v_onnx.session import Provider, SessionConfig, Vectors, Wanted
+from m2v_onnx.limits import DEFAULT_MAX_LENGTH, UNSET, Unset, at_least_one, token_limit
+from m2v_onnx.models.bundle import ModelFiles
+from m2v_onnx.models.format import CONFIG
+from m2v_onnx.models.locate import LocateOptions, locate
+from m2v_onnx.models.metadata import Metadata
+from m2v_onnx.vectors.batching import batches, default_threads, in_order
+from m2v_onnx.vectors.dtypes import VectorType, as_type
+from m2v_onnx.vectors.encoder import TokenizerName, open_encoder
+from m2v_onnx.vectors.ragged import check_unicode
+from m2v_onnx.vectors.session import Provider, SessionConfig, Vectors, Wanted
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +34,6 @@ FEW_TEXTS = 256
 SHARES = 2
 """Batches a thread, where the number of texts is known: the last ones end at about the same time."""
 
-DEFAULT_MAX_LENGTH = 512
-"""Tokens; for a graph of others whose config says nothing, as in model2vec."""
-
 
 ELSEWHERE = {
     # What model2vec does when it loads a model, and the exporter once.
@@ -45,16 +43,6 @@ ELSEWHERE = {
     **dict.fromkeys(("dtype", "batch_size", "show_progress_bar"), "give it to `encode`"),
 }
 """Options that are none of ``from_pretrained``, and where they belong."""
-
-
-class Unset:
-    """The type of ``UNSET``: a parameter that was not given, where None has a meaning of its own."""
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final = Unset()
 
 
 class RuntimeOptions(TypedDict, total=False):
@@ -114,7 +102,7 @@ class OnnxStaticModel:
         self.files = files
         self._options = options
         threads = options.get("threads")
-        self.threads = default_threads() if threads is None else _at_least_one("threads", threads)
+        self.threads = default_threads() if threads is None else at_least_one("threads", threads)
         if not (normalize is None or isinstance(normalize, bool)):
             raise TypeError(f"normalize: expected True, False or None, got {normalize!r}")
         providers = options.get("providers") or SessionConfig.providers
@@ -194,7 +182,7 @@ class OnnxStaticModel:
         :param normalize: whether to divide by the L2 norm; by default the model's.
         :param batch_size: texts tokenized at a time.
         :param dtype: "float32", "float16", "bfloat16", "int8" (each vector scaled to its largest value) or "binary" (a
-            bit a dimension); ``m2v_onnx.dtypes`` says more.
+            bit a dimension); ``m2v_onnx.vectors.dtypes`` says more.
         :return: float32, or the dtype, [N, dim]; [dim] for a single text. Zeros for a text without tokens.
         :raises TypeError: for something that is no text.
         :raises InvalidTextError: for a text with a lone surrogate.
@@ -204,7 +192,7 @@ class OnnxStaticModel:
         wanted = self._kind(normalize)
         if isinstance(sentences, str):
             return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype)
-        size = _at_least_one("batch_size", batch_size)
+        size = at_least_one("batch_size", batch_size)
         texts = sentences if isinstance(sentences, (list, tuple)) else list(_iterable(sentences))
         if len(texts) <= FEW_TEXTS and len(texts) <= size and not show_progress_bar:
             return as_type(self._encoder.vectors(_checked(texts), length, wanted), dtype)
@@ -257,7 +245,7 @@ class OnnxStaticModel:
         :param wanted: "mean", "unit" (divided by the L2 norm) or "head".
         :return: float32 [batch_size, width] a batch, in order; the last one may be shorter.
         """
-        size = _at_least_one("batch_size", batch_size)
+        size = at_least_one("batch_size", batch_size)
         length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
         results = self._batches(_iterable(sentences), size, length, wanted)
         total = len(sentences) if isinstance(sentences, Sequence) else None
@@ -347,27 +335,6 @@ def _checked(texts: Sequence[str], first: int = 0) -> Sequence[str]:
             if not isinstance(text, str):
                 raise TypeError(f"expected texts (str), got {type(text).__name__} at position {i}: pass a list of str")
     return texts
-
-
-def token_limit(max_length: Any) -> int | None:
-    """:raises ValueError: for what is neither None nor a positive number of tokens."""
-    if max_length is None:
-        return None
-    if _is_integer(max_length) and max_length > 0:
-        return int(max_length)
-    raise ValueError(f"max_length: expected a positive number of tokens or None, got {max_length!r}")
-
-
-def _at_least_one(name: str, value: Any) -> int:
-    if type(value) is int and value > 0:  # a query's way, where every call counts
-        return value
-    if _is_integer(value) and value > 0:
-        return int(value)
-    raise ValueError(f"{name}: expected a number from 1, got {value!r}")
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _progress(results: Iterator[Vectors], batches_of: int | None) -> Iterator[Vectors]:

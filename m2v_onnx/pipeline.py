@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.model import BATCH_SIZE, UNSET, LoadOptions, OnnxStaticModel, Unset
-from m2v_onnx.session import Vectors
+from m2v_onnx.limits import UNSET, Unset
+from m2v_onnx.model import BATCH_SIZE, LoadOptions, OnnxStaticModel
+from m2v_onnx.vectors.session import Vectors
 
 Labels = npt.NDArray[Any]
 

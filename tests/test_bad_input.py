@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from m2v_export import export_model, verify_bundle
 from m2v_onnx import InvalidModelError, InvalidTextError, M2vOnnxError, OnnxStaticModel
-from m2v_onnx.format import BAG, ONE, PADDED, TABLE
+from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE, make_tokenizer
 
 Change = Callable[[Path], object]
@@ -295,7 +295,7 @@ def test_graph_without_its_table(tmp_path: Path, bundle: Path) -> None:
 
 def test_golden_file_that_is_none(bundle: Path) -> None:
     """Even where someone made the list of files fit."""
-    from m2v_onnx.bundle import sha256
+    from m2v_onnx.models.bundle import sha256
 
     (bundle / "golden.json").write_text('{"texts": 3}')
     config = json.loads((bundle / "config.json").read_text())

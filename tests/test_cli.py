@@ -17,7 +17,7 @@ import pytest
 
 from m2v_onnx import OnnxStaticModel
 from m2v_onnx.cli import main
-from m2v_onnx.format import BAG, TABLE
+from m2v_onnx.models.format import BAG, TABLE
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 from tests.test_dtypes import assert_near
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from m2v_onnx import Model2VecEmbeddingFunction, OnnxStaticModel
-from m2v_onnx.dtypes import as_type
 from m2v_onnx.errors import MissingExtraError
+from m2v_onnx.vectors.dtypes import as_type
 from tests.conftest import CORPUS, POTION_BUNDLE
 
 WIDTHS = {"float32": (64, "float32"), "float16": (64, "float16"), "bfloat16": (64, "bfloat16"), "int8": (64, "int8"),

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from model2vec import StaticModel
 
 from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
-from m2v_onnx.encoder import TokenizerName
-from m2v_onnx.nano import CACHE_ENTRIES
-from m2v_onnx.text import TextGraph
+from m2v_onnx.vectors.by_graph import TextGraph
+from m2v_onnx.vectors.by_nanotoken import CACHE_ENTRIES
+from m2v_onnx.vectors.encoder import TokenizerName
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 from tests.texts import CODE_POINTS, TEXTS
 
@@ -81,13 +81,15 @@ def test_auto_takes_the_first_that_serves(monkeypatch: pytest.MonkeyPatch, bundl
     assert OnnxStaticModel.from_pretrained(POTION_BUNDLE).tokens_from == (
         "nanotoken" if find_spec("nanotoken") else "graph"
     )
-    monkeypatch.setattr("m2v_onnx.encoder.find_spec", lambda name: None)
+    monkeypatch.setattr("m2v_onnx.vectors.encoder.find_spec", lambda name: None)
     assert OnnxStaticModel.from_pretrained(POTION_BUNDLE).tokens_from == "graph"
     assert OnnxStaticModel.from_pretrained(bundles["made-bpe"]).tokens_from == "tokenizers"
 
 
 def test_auto_leaves_few_short_texts_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("m2v_onnx.encoder.find_spec", lambda name: None if name == "nanotoken" else find_spec(name))
+    monkeypatch.setattr(
+        "m2v_onnx.vectors.encoder.find_spec", lambda name: None if name == "nanotoken" else find_spec(name)
+    )
     by_graph: list[Sequence[str]] = []
     of_graph = TextGraph.vectors
 
@@ -170,7 +172,9 @@ def test_without_nanotoken_a_query_goes_by_tokenizers(
     monkeypatch: pytest.MonkeyPatch, potion_reference: StaticModel
 ) -> None:
     """And many texts by the graph; neither is opened before it is needed."""
-    monkeypatch.setattr("m2v_onnx.encoder.find_spec", lambda name: None if name == "nanotoken" else find_spec(name))
+    monkeypatch.setattr(
+        "m2v_onnx.vectors.encoder.find_spec", lambda name: None if name == "nanotoken" else find_spec(name)
+    )
     model = OnnxStaticModel.from_pretrained(POTION_BUNDLE)
     assert model.tokens_from == "graph"
     opened = vars(model._encoder)

@@ -25,8 +25,8 @@ from m2v_export.bundle.golden import TEXTS
 from m2v_export.bundle.write import write_table
 from m2v_export.graphs.kinds import bag_graph
 from m2v_onnx import ModelNotFoundError, OnnxStaticModel
-from m2v_onnx.bundle import sha256
-from m2v_onnx.format import BAG, ONE, PADDED, TABLE, TEXT
+from m2v_onnx.models.bundle import sha256
+from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE, TEXT
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE, CORPUS, POTION, ROOT, Pair, make_tokenizer
 
 Pairs = Callable[[str], Pair]

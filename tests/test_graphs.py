@@ -18,8 +18,8 @@ from m2v_export.graphs import pooling
 from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
 from m2v_export.source.embedding import Embedding, reference_vectors
 from m2v_export.source.precision import stored_as
-from m2v_onnx.format import BAG, FORMAT_VERSION, IR_VERSION, ONE, OPSET, PADDED, TEXT
-from m2v_onnx.metadata import Metadata
+from m2v_onnx.models.format import BAG, FORMAT_VERSION, IR_VERSION, ONE, OPSET, PADDED, TEXT
+from m2v_onnx.models.metadata import Metadata
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE
 
 Array = npt.NDArray[Any]

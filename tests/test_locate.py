@@ -15,9 +15,9 @@ import pytest
 import m2v_export
 from m2v_export import ExportError, export_model
 from m2v_onnx import InvalidModelError, M2vOnnxError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
-from m2v_onnx.cache import cache_folder
-from m2v_onnx.format import BAG
-from m2v_onnx.locate import BUNDLED, bundled, locate
+from m2v_onnx.models.cache import cache_folder
+from m2v_onnx.models.format import BAG
+from m2v_onnx.models.locate import BUNDLED, bundled, locate
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 
 
@@ -86,7 +86,7 @@ def test_a_revision_of_the_model_inside_is_the_hub_s() -> None:
 
 
 def test_an_installation_without_its_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("m2v_onnx.locate.__file__", str(tmp_path / "m2v_onnx" / "locate.py"))
+    monkeypatch.setattr("m2v_onnx.models.locate.__file__", str(tmp_path / "m2v_onnx" / "locate.py"))
     with pytest.raises(ModelNotFoundError, match=r"the bundle of minishlab/potion-base-2M is in none of .*: reinstall"):
         bundled()
 

@@ -19,7 +19,7 @@ from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_onnx import OnnxStaticModel
 from m2v_onnx.cli import main
 from m2v_onnx.errors import MissingExtraError
-from m2v_onnx.session import SessionConfig
+from m2v_onnx.vectors.session import SessionConfig
 from tests.conftest import CORPUS, POTION, make_source
 from tests.texts import TEXTS
 

@@ -26,8 +26,8 @@ from tokenizers import Tokenizer
 from m2v_export import export_model
 from m2v_export.graphs.builder import Graph
 from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
-from m2v_onnx.batching import similar
-from m2v_onnx.format import BAG, PADDED
+from m2v_onnx.models.format import BAG, PADDED
+from m2v_onnx.vectors.batching import similar
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 
 Array = npt.NDArray[Any]

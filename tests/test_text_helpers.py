@@ -15,7 +15,7 @@ from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
 from m2v_export.text.tables.probe import Characters, read_characters
 from m2v_export.text.wordpiece import WordPieceTables, build_ids, read_tables
-from m2v_onnx.tokens import find_unk_token_id
+from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
 from tests.conftest import POTION
 
 Arrays = dict[str, np.ndarray[Any, Any]]

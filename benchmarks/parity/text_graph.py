@@ -19,7 +19,7 @@ from benchmarks.shared import SHARED, lines, naughty_strings, need_shared
 from m2v_export.graphs.builder import Graph
 from m2v_export.text import Limits, read_tokenizer
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
-from m2v_onnx.tokens import find_unk_token_id
+from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
 
 MODELS = ("potion-base-2M", "minilm-256")
 BATCHES = (256, 4)

@@ -27,7 +27,7 @@ from benchmarks.quality.plot import plot
 from benchmarks.quality.report import report
 from benchmarks.quality.speed import speeds
 from benchmarks.shared import SHARED, need_shared
-from m2v_onnx.dtypes import VectorType, as_type
+from m2v_onnx.vectors.dtypes import VectorType, as_type
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = Path(__file__).with_name("results.json")

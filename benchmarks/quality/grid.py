@@ -15,7 +15,7 @@ from benchmarks.shared import SHARED, lines
 from m2v_export import export_model
 from m2v_export.source.precision import PRECISIONS
 from m2v_onnx import OnnxStaticModel
-from m2v_onnx.format import TABLE
+from m2v_onnx.models.format import TABLE
 
 EVERY_SENTENCE = 20
 EVERY_LINE = 22

@@ -11,8 +11,8 @@ from m2v_export.bundle.write import write_graph, write_table
 from m2v_export.graphs.kinds import bag_graph, one_graph
 from m2v_export.source.embedding import Embedding
 from m2v_export.source.precision import PRECISIONS, stored_as
-from m2v_onnx.format import BAG, ONE, TABLE
-from m2v_onnx.session import LOG_ERRORS
+from m2v_onnx.models.format import BAG, ONE, TABLE
+from m2v_onnx.vectors.session import LOG_ERRORS
 
 DIM = 256
 ROWS = (30_000, 500_000)

@@ -22,7 +22,7 @@ from m2v_export.text.tables.utf8 import PADDED
 from m2v_export.text.wordpiece import build_ids, read_tables
 from m2v_export.text.wordpiece.pieces.match import match_pieces
 from m2v_export.text.wordpiece.pieces.search import Pieces
-from m2v_onnx.text import pack
+from m2v_onnx.vectors.by_graph import pack
 
 POTION = Path(__file__).parents[2] / "models" / "potion-base-2M" / "tokenizer.json"
 TEXTS = ["Naïve unaffable 漢字!", ""]

@@ -29,7 +29,7 @@ from model2vec import StaticModel
 
 from benchmarks.shared import SHARED, lines, need_shared
 from m2v_export import export_model
-from m2v_onnx.text import pack
+from m2v_onnx.vectors.by_graph import pack
 
 Side = Callable[[list[str]], object]
 SOURCE = SHARED / "models" / "potion-base-2M"

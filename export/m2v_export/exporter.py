@@ -18,10 +18,11 @@ from m2v_export.source.model import Source, is_source, read_folder, read_static_
 from m2v_export.source.model import read_tokenizer as read_tokenizer_file
 from m2v_export.source.reduce import reduced
 from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer, text_graph
-from m2v_onnx import hub
-from m2v_onnx.bundle import read_bundle, sha256
 from m2v_onnx.errors import ExportError, InvalidModelError, ModelNotFoundError
-from m2v_onnx.format import (
+from m2v_onnx.limits import UNSET, Unset, token_limit
+from m2v_onnx.models import hub
+from m2v_onnx.models.bundle import read_bundle, sha256
+from m2v_onnx.models.format import (
     BAG,
     CARD,
     CONFIG,
@@ -35,8 +36,7 @@ from m2v_onnx.format import (
     TEXT,
     TOKENIZER,
 )
-from m2v_onnx.metadata import Metadata
-from m2v_onnx.model import UNSET, Unset, token_limit
+from m2v_onnx.models.metadata import Metadata
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -126,7 +126,7 @@ def verify_bundle(
     :raises ModelNotFoundError, InvalidModelError: when it is no bundle, or a file was changed or damaged.
     :raises ExportError: when ids or vectors differ.
     """
-    from m2v_onnx.bundle import check_sha256
+    from m2v_onnx.models.bundle import check_sha256
 
     folder = Path(bundle)
     files = read_bundle(folder) if folder.is_dir() else None

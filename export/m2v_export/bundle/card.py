@@ -6,7 +6,7 @@ from math import floor
 from m2v_export.bundle.check import Differences
 from m2v_export.bundle.snippets import SNIPPETS
 from m2v_export.source.model import Source
-from m2v_onnx.format import BAG, TABLE, TEXT
+from m2v_onnx.models.format import BAG, TABLE, TEXT
 
 _PURPOSE = {
     "onnx/bag.onnx": "`input_ids` int64 [T] and `offsets` int64 [N] to `sentence_embedding` float32 [N, dim]",

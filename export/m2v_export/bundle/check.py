@@ -13,11 +13,11 @@ import numpy.typing as npt
 from m2v_export.bundle.golden import TOLERANCE, vectors_of
 from m2v_export.source.head import OUTPUTS, Head
 from m2v_onnx.errors import ExportError, InvalidModelError
-from m2v_onnx.format import BAG, EMBEDDING, GOLDEN, ONE, PADDED, TEXT
-from m2v_onnx.ragged import drop, split
-from m2v_onnx.session import SessionConfig
-from m2v_onnx.text import pack
-from m2v_onnx.tokens import TokenizersTokens
+from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, ONE, PADDED, TEXT
+from m2v_onnx.vectors.by_graph import pack
+from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
+from m2v_onnx.vectors.ragged import drop, split
+from m2v_onnx.vectors.session import SessionConfig
 
 if TYPE_CHECKING:
     from model2vec import StaticModel

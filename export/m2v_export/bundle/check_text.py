@@ -6,12 +6,12 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from m2v_export.text.samples import code_point_texts, fuzzed_texts
-from m2v_onnx.batching import batches
 from m2v_onnx.errors import ExportError
-from m2v_onnx.ragged import drop, split
-from m2v_onnx.session import Session, SessionConfig
-from m2v_onnx.text import TextGraph
-from m2v_onnx.tokens import TokenizersTokens
+from m2v_onnx.vectors.batching import batches
+from m2v_onnx.vectors.by_graph import TextGraph
+from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
+from m2v_onnx.vectors.ragged import drop, split
+from m2v_onnx.vectors.session import Session, SessionConfig
 
 FUZZED_TEXTS = 4000
 BATCH = 512

@@ -9,7 +9,7 @@ from typing import Any
 
 from m2v_export.source.embedding import Embedding
 from m2v_export.source.model import Source
-from m2v_onnx.format import TOKENIZER
+from m2v_onnx.models.format import TOKENIZER
 
 UNLIMITED_LENGTH = int(1e30)
 """How the transformers library writes that a model has no longest text."""

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from m2v_export.source.embedding import reference_vectors
 from m2v_export.source.model import Source
-from m2v_onnx.format import EMBEDDING
-from m2v_onnx.ragged import drop, split
-from m2v_onnx.tokens import TokenizersTokens
+from m2v_onnx.models.format import EMBEDDING
+from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
+from m2v_onnx.vectors.ragged import drop, split
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog.",

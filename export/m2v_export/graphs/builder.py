@@ -22,7 +22,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
-from m2v_onnx.format import IR_VERSION, OPSET, PRODUCER
+from m2v_onnx.models.format import IR_VERSION, OPSET, PRODUCER
 
 Scalar = bool | int | float
 Array = npt.NDArray[Any]

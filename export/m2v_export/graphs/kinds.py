@@ -10,7 +10,7 @@ from m2v_export.graphs.builder import Graph, Value
 from m2v_export.graphs.head import head_values
 from m2v_export.graphs.pooling import SHORT_TOKENS, Pooling, bag_mean, line_sums
 from m2v_export.source.embedding import Embedding
-from m2v_onnx.format import EMBEDDING, MEAN
+from m2v_onnx.models.format import EMBEDDING, MEAN
 
 
 def bag_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelProto:

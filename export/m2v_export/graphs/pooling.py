@@ -17,7 +17,7 @@ import numpy as np
 from m2v_export.graphs.arrays import END, any_of, counted, lengths_of, look_up
 from m2v_export.graphs.builder import Branch, Graph, Value
 from m2v_export.source.embedding import INT4_OFFSET, Embedding
-from m2v_onnx.format import NORM_EPSILON
+from m2v_onnx.models.format import NORM_EPSILON
 
 GRID_BYTES = 4 << 20
 """Rows of one grid, in bytes of float32. No more than a few texts are filled up to the longest of so many."""

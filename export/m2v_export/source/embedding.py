@@ -12,8 +12,8 @@ from onnx import helper
 
 from m2v_export.source.chunks import Array
 from m2v_export.source.head import Head
-from m2v_onnx.format import TABLE
-from m2v_onnx.session import normalized
+from m2v_onnx.models.format import TABLE
+from m2v_onnx.vectors.session import normalized
 
 FLOAT32 = np.dtype(np.float32)
 TABLE_DTYPES = ("float32", "float16", "int8")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from m2v_export.source.chunks import Array
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.format import PREDICTIONS, PROBABILITIES
+from m2v_onnx.models.format import PREDICTIONS, PROBABILITIES
 
 if TYPE_CHECKING:
     from model2vec.inference.mlp import MLPHead

@@ -21,17 +21,15 @@ from m2v_export.source.embedding import TABLE_DTYPES, Embedding
 from m2v_export.source.head import TENSORS as HEAD_TENSORS
 from m2v_export.source.head import Head, make_head, read_head
 from m2v_export.source.precision import stored_as
-from m2v_onnx.bundle import read_config
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
-from m2v_onnx.format import MANIFEST
-from m2v_onnx.tokens import find_unk_token_id
+from m2v_onnx.limits import DEFAULT_MAX_LENGTH, median_token_length
+from m2v_onnx.models.bundle import read_config
+from m2v_onnx.models.format import MANIFEST
+from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
     from model2vec.inference import StaticModelPipeline
-
-DEFAULT_MAX_LENGTH = 512
-"""Tokens; what model2vec 0.10 takes where the config says nothing."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,8 @@ class Source:
 
     @cached_property
     def median_token_length(self) -> int:
-        """Code points, over the whole vocabulary, added tokens included; as ``StaticModel`` counts it."""
-        return int(np.median([len(token) for token in self.tokenizer.get_vocab()]))
+        """Code points."""
+        return median_token_length(self.tokenizer.get_vocab())
 
     @cached_property
     def sha256(self) -> str:

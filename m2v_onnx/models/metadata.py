@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.format import FORMAT_VERSION
+from m2v_onnx.models.format import FORMAT_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)

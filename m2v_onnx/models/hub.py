@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m2v_onnx.bundle import read_config
 from m2v_onnx.errors import M2vOnnxError, MissingExtraError, ModelNotFoundError
-from m2v_onnx.format import BAG, CONFIG, MANIFEST
+from m2v_onnx.models.bundle import read_config
+from m2v_onnx.models.format import BAG, CONFIG, MANIFEST
 
 SOURCE_PATTERNS = (
     CONFIG,

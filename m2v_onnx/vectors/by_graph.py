@@ -6,8 +6,8 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from m2v_onnx.ragged import Ids, check_unicode
-from m2v_onnx.session import Session, Vectors, Wanted, own_vectors
+from m2v_onnx.vectors.ragged import Ids, check_unicode
+from m2v_onnx.vectors.session import Session, Vectors, Wanted, own_vectors
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -5,10 +5,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from m2v_onnx.bundle import ModelFiles, read_bundle
 from m2v_onnx.errors import InvalidModelError, MissingExtraError
-from m2v_onnx.format import CACHE_VARIABLE, PRODUCER
-from m2v_onnx.hub import SOURCE_PATTERNS
+from m2v_onnx.models.bundle import ModelFiles, read_bundle
+from m2v_onnx.models.format import CACHE_VARIABLE, PRODUCER
+from m2v_onnx.models.hub import SOURCE_PATTERNS
 
 
 def cache_folder() -> Path:

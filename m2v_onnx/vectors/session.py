@@ -11,9 +11,9 @@ import numpy.typing as npt
 import onnxruntime
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.format import EMBEDDING, MEAN, NORM_EPSILON, PREDICTIONS, PROBABILITIES
-from m2v_onnx.metadata import Metadata
-from m2v_onnx.ragged import Ids, drop
+from m2v_onnx.models.format import EMBEDDING, MEAN, NORM_EPSILON, PREDICTIONS, PROBABILITIES
+from m2v_onnx.models.metadata import Metadata
+from m2v_onnx.vectors.ragged import Ids, drop
 
 Vectors = npt.NDArray[np.float32]
 Wanted = Literal["mean", "unit", "head"]

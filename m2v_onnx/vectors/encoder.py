@@ -14,14 +14,14 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from m2v_onnx.batching import RUN_BYTES, pick, similar
-from m2v_onnx.bundle import ModelFiles
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.format import BAG, EMBEDDING, GOLDEN, TEXT
-from m2v_onnx.metadata import Metadata
-from m2v_onnx.ragged import Ids, drop, split
-from m2v_onnx.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
-from m2v_onnx.text import TextGraph
+from m2v_onnx.models.bundle import ModelFiles
+from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, TEXT
+from m2v_onnx.models.metadata import Metadata
+from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
+from m2v_onnx.vectors.by_graph import TextGraph
+from m2v_onnx.vectors.ragged import Ids, drop, split
+from m2v_onnx.vectors.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
 
 TokenizerName = Literal["auto", "nanotoken", "graph", "tokenizers"]
 
@@ -269,7 +269,7 @@ class NanotokenDiffers(InvalidModelError):
 
 def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
     """nanotoken, checked against the golden ids."""
-    from m2v_onnx.nano import NanotokenTokens
+    from m2v_onnx.vectors.by_nanotoken import NanotokenTokens
 
     if files.golden is None or metadata is None:
         raise InvalidModelError(f"{files.folder} has no {GOLDEN} to check nanotoken with: export the model as a bundle")
@@ -284,7 +284,7 @@ def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
 
 def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session | None = None) -> BagEncoder:
     # Imported here: where the text graph serves, the library is not needed.
-    from m2v_onnx.tokens import TokenizersTokens
+    from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
     tokens = TokenizersTokens.read(files.tokenizer, session.metadata if session else None)
     session = session or Session(files.one or files.graph, config)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from m2v_onnx.errors import InvalidModelError, MissingExtraError
-from m2v_onnx.ragged import Ids, check_unicode, cut
+from m2v_onnx.vectors.ragged import Ids, check_unicode, cut
 
 if TYPE_CHECKING:
     from nanotoken import WordPieceTokenizer

@@ -14,8 +14,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
-from m2v_onnx.metadata import Metadata
-from m2v_onnx.ragged import Ids, check_unicode, cut
+from m2v_onnx.limits import median_token_length
+from m2v_onnx.models.metadata import Metadata
+from m2v_onnx.vectors.ragged import Ids, check_unicode, cut
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,7 @@ class TokenizersTokens:
         """Take a tokenizer over; it is set to neither truncate nor pad."""
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        lengths = [len(token) for token in tokenizer.get_vocab()]
-        return cls(tokenizer, int(np.median(lengths)) if lengths else 0, find_unk_token_id(tokenizer))
+        return cls(tokenizer, median_token_length(tokenizer.get_vocab()), find_unk_token_id(tokenizer))
 
     def ids(self, texts: Sequence[str], max_length: int | None) -> tuple[Ids, Ids]:
         """Tokenize some texts.

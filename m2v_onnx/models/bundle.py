@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, TEXT, TOKENIZER
+from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, TEXT, TOKENIZER
 
 FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
 """Where other exporters put theirs."""

@@ -6,10 +6,10 @@ In this order: a file or folder; the model that comes with the package; the Hugg
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from m2v_onnx import hub
-from m2v_onnx.bundle import ModelFiles, read_bundle, read_foreign, read_graph_file
-from m2v_onnx.cache import exported
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
+from m2v_onnx.models import hub
+from m2v_onnx.models.bundle import ModelFiles, read_bundle, read_foreign, read_graph_file
+from m2v_onnx.models.cache import exported
 
 BUNDLED = "minishlab/potion-base-2M"
 """The model inside the wheel."""
@@ -80,7 +80,7 @@ def bundled() -> ModelFiles:
 
     :raises ModelNotFoundError: when the installation lacks it.
     """
-    package, name = Path(__file__).parent, BUNDLED.rpartition("/")[2]
+    package, name = Path(__file__).parents[1], BUNDLED.rpartition("/")[2]
     tried = (package / "bundled" / name, package.parent / "models" / f"{name}-onnx")
     for folder in tried:
         if folder.is_dir() and (files := read_bundle(folder)):

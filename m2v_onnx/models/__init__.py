@@ -1,0 +1,1 @@
+"""From a name to files: where a model is found, and what its files are."""

@@ -1,0 +1,1 @@
+"""From texts to vectors: sessions, the ways to token ids, batches and the types of vectors."""
