@@ -13,7 +13,7 @@ help:
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
-	@echo "make bundle  export models/potion-base-2M-onnx anew, after a change to the exporter"
+	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
 	rm -rf $(DEMO)
@@ -47,8 +47,11 @@ speed: .venv-bench/ready
 	touch $@
 
 bundle: .venv/ready
-	rm -rf models/potion-base-2M-onnx
+	@test -d ../shared/models/potion-base-8M || { echo "needs ../shared/models/potion-base-8M, the model as MinishLab published it"; exit 1; }
+	rm -rf models/potion-base-2M-onnx models/potion-base-8M-onnx
 	$(BIN)/m2v-onnx export models/potion-base-2M models/potion-base-2M-onnx --name minishlab/potion-base-2M --precision int8
+	$(BIN)/m2v-onnx export ../shared/models/potion-base-8M models/potion-base-8M-onnx --name minishlab/potion-base-8M \
+		--revision bf8b056651a2c21b8d2565580b8569da283cab23 --precision int8
 
 clean:
 	rm -rf .venv .demo .conformance

@@ -7,10 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_onnx.model import LoadOptions, OnnxStaticModel
+from m2v_onnx.models.locate import DEFAULT_MODEL
 from m2v_onnx.vectors.dtypes import VectorType, as_type
-
-DEFAULT_MODEL = "minishlab/potion-base-8M"
-"""As in pymilvus.model."""
 
 
 class EmbeddingOptions(LoadOptions, total=False):
@@ -27,9 +25,9 @@ class Model2VecEmbeddingFunction:
     """An embedding function for Milvus; takes the place of ``pymilvus.model.dense.Model2VecEmbeddingFunction``.
 
         >>> from m2v_onnx import Model2VecEmbeddingFunction
-        >>> ef = Model2VecEmbeddingFunction("minishlab/potion-base-2M")
+        >>> ef = Model2VecEmbeddingFunction()
         >>> [vector.shape for vector in ef.encode_documents(["Cats purr.", "Dogs bark."])]
-        [(64,), (64,)]
+        [(256,), (256,)]
 
     :ivar model_source: as it was given.
     :ivar model: the ``OnnxStaticModel`` behind it.

@@ -17,7 +17,7 @@ from m2v_export import ExportError, export_model
 from m2v_onnx import InvalidModelError, M2vOnnxError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.models.cache import cache_folder
 from m2v_onnx.models.format import BAG
-from m2v_onnx.models.locate import BUNDLED, bundled, locate
+from m2v_onnx.models.locate import MODELS_INSIDE, locate, model_inside
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 
 
@@ -65,30 +65,33 @@ def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.Mo
     assert model.encode(["a whale"] * 4, max_length=3).any()
 
 
-def test_a_folder_goes_before_the_model_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(POTION_BUNDLE, tmp_path / BUNDLED)
+@pytest.mark.parametrize("name", MODELS_INSIDE)
+def test_a_folder_goes_before_the_model_inside(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(POTION_BUNDLE, tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    assert locate(BUNDLED).graph == tmp_path / BUNDLED / BAG
+    assert locate(name).graph == tmp_path / name / BAG
     monkeypatch.chdir(tmp_path.parent)
-    assert locate(BUNDLED).graph == bundled().graph
+    assert locate(name).graph == model_inside(name).graph
 
 
-def test_the_model_inside(model_inside: OnnxStaticModel) -> None:
-    model = OnnxStaticModel.from_pretrained("minishlab/potion-base-2M")
-    np.testing.assert_array_equal(model.encode(CORPUS), model_inside.encode(CORPUS))
+@pytest.mark.parametrize("name", MODELS_INSIDE)
+def test_the_models_inside(name: str) -> None:
+    model = OnnxStaticModel.from_pretrained(name)
     assert model.metadata is not None
-    assert model.metadata.source == "minishlab/potion-base-2M"
+    assert model.metadata.source == name
+    assert model.metadata.precision == "int8"
 
 
-def test_a_revision_of_the_model_inside_is_the_hub_s() -> None:
+@pytest.mark.parametrize("name", MODELS_INSIDE)
+def test_a_revision_of_the_model_inside_is_the_hub_s(name: str) -> None:
     with pytest.raises(ModelNotFoundError, match="the Hub did not give it"):
-        locate(BUNDLED, revision="abc")
+        locate(name, revision="abc")
 
 
 def test_an_installation_without_its_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("m2v_onnx.models.locate.__file__", str(tmp_path / "m2v_onnx" / "locate.py"))
     with pytest.raises(ModelNotFoundError, match=r"the bundle of minishlab/potion-base-2M is in none of .*: reinstall"):
-        bundled()
+        model_inside("minishlab/potion-base-2M")
 
 
 def test_a_source_is_exported_once(
@@ -170,8 +173,10 @@ def test_the_exporter_without_its_packages() -> None:
 
 def test_a_name_for_the_hub_without_huggingface_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingExtraError, match=r"'minishlab/potion-base-8M' .* pip install 'm2v-onnx\[hub\]'") as info:
-        locate("minishlab/potion-base-8M")
+    with pytest.raises(
+        MissingExtraError, match=r"'minishlab/potion-base-32M' .* pip install 'm2v-onnx\[hub\]'"
+    ) as info:
+        locate("minishlab/potion-base-32M")
     assert isinstance(info.value, ImportError)
     assert isinstance(info.value, M2vOnnxError)
 
@@ -193,13 +198,19 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     ("name", "message"),
     [
         ("./nowhere/model", r"no file or folder .*nowhere.*no name of a Hub repository \(owner/name\)"),
-        ("/no/such/folder", r"no model '/no/such/folder': no file or folder /no/such/folder; not the model that comes"),
+        (
+            "/no/such/folder",
+            r"no model '/no/such/folder': no file or folder /no/such/folder; not one of the models inside",
+        ),
         ("owner/name/more", r"no name of a Hub repository"),
-        ("nobody/nothing", r"no file or folder nobody/nothing; not the model that comes with m2v-onnx, minishlab/poti"),
+        (
+            "nobody/nothing",
+            r"no file or folder nobody/nothing; not one of the models inside m2v-onnx, minishlab/potion-base-8M",
+        ),
         ("nobody/nothing", r"the Hub did not give it: .* `m2v-onnx export nobody/nothing OUT` where there is network"),
         ("nul\0byte", r"no name of a Hub repository"),
-        ("nope", r"no file or folder nope; not the model .*; no name of a Hub repository \(owner/name\)$"),
-        ("potion-base-2m", r"minishlab/potion-base-2M \(is it that one that you want\?\)"),
+        ("nope", r"no file or folder nope; not one of the models .*; no name of a Hub repository \(owner/name\)$"),
+        ("potion-base-2m", r"do you mean minishlab/potion-base-2M\?"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="the messages have POSIX paths")

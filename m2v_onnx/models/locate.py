@@ -1,6 +1,6 @@
 """Where a model comes from: a name becomes files, or an error that says what was tried.
 
-In this order: a file or folder; the model that comes with the package; the Hugging Face Hub.
+In this order: a file or folder; a model that comes with the package; the Hugging Face Hub.
 """
 
 from pathlib import Path
@@ -11,8 +11,11 @@ from m2v_onnx.models import hub
 from m2v_onnx.models.bundle import ModelFiles, read_bundle, read_foreign, read_graph_file
 from m2v_onnx.models.cache import exported
 
-BUNDLED = "minishlab/potion-base-2M"
-"""The model inside the wheel."""
+DEFAULT_MODEL = "minishlab/potion-base-8M"
+"""What pymilvus.model takes where no model is named."""
+
+MODELS_INSIDE = (DEFAULT_MODEL, "minishlab/potion-base-2M")
+"""The models inside the wheel; their tables are int8."""
 
 
 class LocateOptions(TypedDict, total=False):
@@ -50,14 +53,14 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         return read_graph_file(path)
     if path.is_dir():
         return _read_folder(path / subfolder if subfolder else path)
-    if name == BUNDLED and not subfolder and not options.get("revision"):
-        return bundled()
-    inside = "the model that comes with m2v-onnx"
-    tried = [f"no file or folder {given}", f"not {inside}, {BUNDLED}"]
-    if name == BUNDLED:
-        tried[1] = f"{inside} has no revisions or subfolders: leave these out for it"
-    elif _last_part(name) == _last_part(BUNDLED):
-        tried[1] += " (is it that one that you want?)"
+    if name in MODELS_INSIDE and not subfolder and not options.get("revision"):
+        return model_inside(name)
+    tried = [f"no file or folder {given}", f"not one of the models inside m2v-onnx, {', '.join(MODELS_INSIDE)}"]
+    if name in MODELS_INSIDE:
+        tried[1] = f"the copy of {name} inside m2v-onnx has no revisions or subfolders: leave these out for it"
+    for inside in MODELS_INSIDE:
+        if name != inside and _last_part(name) == _last_part(inside):
+            tried[1] += f" (do you mean {inside}?)"
     if not hub.is_repo_id(name):
         raise ModelNotFoundError(f"no model {name!r}: {'; '.join(tried)}; no name of a Hub repository (owner/name)")
     snapshot = hub.download(
@@ -75,17 +78,18 @@ def _last_part(name: str) -> str:
     return name.rpartition("/")[2].lower()
 
 
-def bundled() -> ModelFiles:
-    """The model inside the wheel; in a source tree, the one in models/.
+def model_inside(name: str) -> ModelFiles:
+    """A model inside the wheel; in a source tree, one in models/.
 
+    :param name: one of ``MODELS_INSIDE``.
     :raises ModelNotFoundError: when the installation lacks it.
     """
-    package, name = Path(__file__).parents[1], BUNDLED.rpartition("/")[2]
-    tried = (package / "bundled" / name, package.parent / "models" / f"{name}-onnx")
+    package, folder_name = Path(__file__).parents[1], name.rpartition("/")[2]
+    tried = (package / "bundled" / folder_name, package.parent / "models" / f"{folder_name}-onnx")
     for folder in tried:
         if folder.is_dir() and (files := read_bundle(folder)):
             return files
-    raise ModelNotFoundError(f"the bundle of {BUNDLED} is in none of {', '.join(map(str, tried))}: reinstall m2v-onnx")
+    raise ModelNotFoundError(f"the bundle of {name} is in none of {', '.join(map(str, tried))}: reinstall m2v-onnx")
 
 
 def _read_folder(folder: Path) -> ModelFiles:
