@@ -158,7 +158,7 @@ def run(hub: Hub, tmp_path: Path) -> Script:
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
         }
-        script = "import sys; from m2v_onnx.cli import main; sys.exit(main(sys.argv[1:]))" if cli else code
+        script = "import sys; from m2v_onnx.commands.main import main; sys.exit(main(sys.argv[1:]))" if cli else code
         command = [sys.executable, "-c", script, *([code] if cli else []), *arguments]
         done = subprocess.run(command, env=variables | environment, capture_output=True, text=True, timeout=120)
         return Answer(done.stdout.strip(), done.stderr.strip(), done.returncode)

@@ -1,5 +1,6 @@
 """Models on the Hugging Face Hub, through huggingface_hub and its cache."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,15 @@ def is_repo_id(name: str) -> bool:
     return _REPO_ID.fullmatch(name) is not None
 
 
+def _check_home() -> None:
+    """:raises ModelNotFoundError: where huggingface_hub would make a folder named ``~`` in the working directory."""
+    told = any(os.environ.get(name) for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"))
+    if not told and os.path.expanduser("~") == "~":  # noqa: PTH111
+        raise ModelNotFoundError(
+            "there is no home folder to keep models of the Hub in: set HF_HOME to a folder that can be written"
+        )
+
+
 def download(
     repo_id: str,
     *,
@@ -74,6 +84,7 @@ def download(
         raise MissingExtraError(
             f"{repo_id!r} is no file or folder here, and the Hugging Face Hub", "hub", "huggingface_hub"
         ) from error
+    _check_home()
     prefix = f"{subfolder.strip('/')}/" if subfolder else ""
 
     def fetch(patterns: Sequence[str], **options: Any) -> Path:

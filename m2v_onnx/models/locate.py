@@ -44,7 +44,7 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         raise TypeError(f"expected a path or a Hub id, got {model_source!r}")
     name = model_source if isinstance(model_source, str) else model_source.as_posix()
     subfolder = options.get("subfolder")
-    given = Path(model_source).expanduser()
+    given = _expanded(Path(model_source))
     # Some files are opened only when they are needed, whatever the working directory is then.
     path = given.absolute()
     if path.is_file():
@@ -72,6 +72,14 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         tried=tried,
     )
     return read_bundle(snapshot.folder) or exported(snapshot.folder, name=name, revision=snapshot.revision)
+
+
+def _expanded(path: Path) -> Path:
+    """:raises ModelNotFoundError: for ~ where there is no home folder."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ModelNotFoundError(f"{path}: there is no home folder: give the whole path, or set HOME") from error
 
 
 def _last_part(name: str) -> str:
