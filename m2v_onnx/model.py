@@ -305,18 +305,25 @@ class OnnxStaticModel:
         )
 
     def __repr__(self) -> str:
-        return f"OnnxStaticModel({str(self.files.graph)!r}, dim={self.dim})"
+        return f"OnnxStaticModel({str(self.files.folder)!r}, dim={self.dim}, tokens_from={self.tokens_from!r})"
 
 
 def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]:
     known = LoadOptions.__annotations__
     for name in options:
         if name not in known:
-            hint = f" ({ELSEWHERE[name]})" if name in ELSEWHERE else ""
+            hint = f" ({ELSEWHERE[name]})" if name in ELSEWHERE else _did_you_mean(name, known)
             raise TypeError(f"unexpected option {name!r}{hint}: expected some of {', '.join(sorted(known))}")
     where = {key: value for key, value in options.items() if key in LocateOptions.__annotations__}
     how = {key: value for key, value in options.items() if key not in where}
     return LocateOptions(**where), how  # type: ignore[typeddict-item]
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, 1)
+    return f" (do you mean {close[0]!r}?)" if close else ""
 
 
 def _iterable(sentences: Iterable[str]) -> Iterable[str]:
