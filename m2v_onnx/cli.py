@@ -119,6 +119,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
+    from m2v_onnx import telemetry
     from m2v_onnx.model import OnnxStaticModel
 
     model = OnnxStaticModel.from_pretrained(options.bundle, **_loading(options))
@@ -130,6 +131,7 @@ def _info(options: argparse.Namespace) -> None:
         "median_token_length": model.median_token_length,
         "tokens from": model.tokens_from,
         "unknown token": model.unk_token_id,
+        "ort telemetry": telemetry.state(),
     }
     if model.metadata:
         rows |= {

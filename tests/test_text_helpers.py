@@ -8,13 +8,13 @@ from unittest.mock import patch
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from m2v_export.graph import Graph, Value
 from m2v_export.text import read_tables, tokenize
 from m2v_export.text.probe import Characters, read_characters
 from m2v_export.text.tables import TextTables
+from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.tokens import find_unk_token_id
 from tests.conftest import POTION
 

@@ -5,13 +5,13 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
 import numpy as np
-import onnxruntime
 
 from m2v_export.embedding import Embedding
 from m2v_export.graphs import bag_graph, one_graph
 from m2v_export.precision import PRECISIONS, stored_as
 from m2v_export.write import write_graph, write_table
 from m2v_onnx.format import BAG, ONE, TABLE
+from m2v_onnx.ort import onnxruntime
 from m2v_onnx.session import LOG_ERRORS
 
 DIM = 256

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from m2v_export.graph import Graph, Value
@@ -20,6 +19,7 @@ from m2v_export.text.missed import match_missed
 from m2v_export.text.pieces import Pieces
 from m2v_export.text.utf8 import PADDED
 from m2v_export.text.words import WholeWords, split_words
+from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.text import pack
 
 POTION = Path(__file__).parents[2] / "models" / "potion-base-2M" / "tokenizer.json"
