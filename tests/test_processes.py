@@ -499,6 +499,7 @@ for (vector,) in model.encode_iter((line.rstrip("\\n") for line in sys.stdin), b
         assert process.stdin is not None
         assert process.stdout is not None
         guard = threading.Timer(PATIENCE, process.kill)
+        guard.daemon = True
         guard.start()
         for i in range(5):
             process.stdin.write(f"whale {i}\n")
