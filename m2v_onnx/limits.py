@@ -1,9 +1,9 @@
 """How much of a text counts, how numbers are checked, and what stands for a parameter that was not given."""
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 DEFAULT_MAX_LENGTH = 512
 """Tokens; what model2vec 0.10 takes where a config says nothing."""
@@ -40,10 +40,11 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def median_token_length(vocabulary: Iterable[str]) -> int:
-    """Count as ``StaticModel`` of model2vec 0.10 does: over the whole vocabulary, added tokens included.
+def median_length(lengths: npt.ArrayLike) -> int:
+    """Take a vocabulary's median token length as ``StaticModel`` of model2vec 0.10 does.
 
+    :param lengths: integers [tokens], code points of each token of the whole vocabulary, added ones included.
     :return: code points; a text is cut to ``max_length`` times as many before it is tokenized. 0 without tokens.
     """
-    lengths = [len(token) for token in vocabulary]
-    return int(np.median(lengths)) if lengths else 0
+    counted = np.asarray(lengths)
+    return int(np.median(counted)) if counted.size else 0

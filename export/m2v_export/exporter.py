@@ -10,7 +10,7 @@ from onnx import ModelProto
 from m2v_export.bundle.card import card
 from m2v_export.bundle.check import Differences, check_bundle
 from m2v_export.bundle.check_text import check_text_ids
-from m2v_export.bundle.companions import config, tokenizer_files
+from m2v_export.bundle.companions import config, tokenizer_files, write_tokenizer
 from m2v_export.bundle.golden import TEXTS, dump, golden
 from m2v_export.bundle.write import new_folder, write_graph, write_single_file, write_table
 from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
@@ -37,6 +37,7 @@ from m2v_onnx.models.format import (
     TOKENIZER,
 )
 from m2v_onnx.models.metadata import Metadata
+from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -108,7 +109,7 @@ def export_model(
     out = Path(out)
     with new_folder(out) as folder:
         notes = _write_model(folder, model, single_file)
-        differences = check_bundle(folder, model.reference(), model.embedding.precision, model.max_length, model.head)
+        differences = _checked_bundle(folder, model)
         files = _list(folder)
         (folder / CARD).write_bytes(card(model, files, differences, notes))
         files = _list(folder)
@@ -154,7 +155,8 @@ def verify_bundle(
         )
     if (folder / TEXT).is_file():
         check_text_ids(folder / TEXT, read_tokenizer_file(folder / TOKENIZER), max_length)
-    return check_bundle(folder, reference, precision, max_length, head)
+    tokens = TokenizersTokens.read(folder / TOKENIZER)
+    return check_bundle(folder, tokens, reference, precision, max_length, head)
 
 
 def _read(
@@ -184,6 +186,7 @@ def _read(
 def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     """Graphs, table, tokenizer and golden texts. :return: notes on what was left out."""
     embedding = model.embedding
+    write_tokenizer(folder / TOKENIZER, model)
     for name, content in tokenizer_files(model).items():
         (folder / name).write_bytes(content)
     notes = []
@@ -215,6 +218,16 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     write(TEXT, graph)
     check_text_ids(folder / TEXT, model.tokenizer, model.max_length)
     return notes
+
+
+def _checked_bundle(folder: Path, model: Source) -> Differences:
+    """Check with the bundle's own tokenizer, in the place of the source's, whose ids are in the golden texts."""
+    for source in (model, model.origin):
+        if source is not None:
+            del source.tokenizer  # before the other one is read: there is room for one
+    model.tokenizer = read_tokenizer_file(folder / TOKENIZER)
+    reference, precision = model.reference(), model.embedding.precision
+    return check_bundle(folder, model.tokens(), reference, precision, model.max_length, model.head)
 
 
 def _text_graph(model: Source) -> ModelProto:

@@ -19,7 +19,7 @@ BATCH = 512
 
 def check_text_ids(graph: Path, tokenizer: Tokenizer, max_length: int | None) -> None:
     """:raises ExportError: for the first text with other token ids."""
-    tokens = TokenizersTokens.of(Tokenizer.from_str(tokenizer.to_str()))
+    tokens = TokenizersTokens.of(tokenizer)
     text_graph = TextGraph(Session(graph, SessionConfig()))
     for texts in batches(chain(fuzzed_texts(tokenizer, FUZZED_TEXTS), code_point_texts()), BATCH):
         expected = split(*drop(*tokens.ids(texts, max_length), tokens.unk_token_id))

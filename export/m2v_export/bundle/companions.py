@@ -5,11 +5,11 @@ special_tokens_map.json; Text Embeddings Inference tokenizer.json and config.jso
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 from m2v_export.source.embedding import Embedding
 from m2v_export.source.model import Source
-from m2v_onnx.models.format import TOKENIZER
 
 UNLIMITED_LENGTH = int(1e30)
 """How the transformers library writes that a model has no longest text."""
@@ -17,36 +17,45 @@ UNLIMITED_LENGTH = int(1e30)
 LARGEST_INT32 = 2**31 - 1
 """For programs that keep the longest text's length in an int32."""
 
+PAD_TOKENS = ("[PAD]", "<pad>", "<|pad|>", "<|m2v_onnx_pad|>")
+"""Names for what texts are filled up with; the first that the vocabulary lacks serves where it has none of its own."""
+
 EXTERNAL_DATA_FILES = 1
 """For transformers.js: that model.onnx keeps its weights in one more file."""
 
 
+def write_tokenizer(path: Path, source: Source) -> None:
+    """tokenizer.json without a post-processor, so that nobody adds special tokens."""
+    tokenizer, _ = source.tokenizer, source.padding  # which is asked before it is changed
+    tokenizer.post_processor = None
+    tokenizer.no_padding()
+    if source.max_length is None:
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(source.max_length)
+    tokenizer.save(str(path), pretty=False)
+    tokenizer.no_truncation()
+
+
 def tokenizer_files(source: Source) -> dict[str, bytes]:
-    """tokenizer.json without a post-processor, so that nobody adds special tokens, and its settings."""
-    tokenizer = json.loads(source.tokenizer.to_str())
-    tokenizer["post_processor"] = None
-    tokenizer["padding"] = None
-    tokenizer["truncation"] = None
-    if source.max_length is not None:
-        tokenizer["truncation"] = {
-            "direction": "Right",
-            "max_length": source.max_length,
-            "strategy": "LongestFirst",
-            "stride": 0,
-        }
-    added = [token["content"] for token in tokenizer["added_tokens"]]
-    pad_token = _pad_token(source)[0]
-    roles = {"pad_token": pad_token, "unk_token": _token(source, source.embedding.unk_token_id)}
+    """The tokenizer's settings, for the programs above."""
+    # A role makes a token special in transformers, and cuts texts at it: what is an ordinary piece must not get one.
+    added = source.tokenizer.get_added_tokens_decoder().values()
+    specials = {token.content for token in added if token.special}
+    roles = {"pad_token": _pad_token(source)[0], "unk_token": _token(source, source.embedding.unk_token_id)}
+    special = {role: token for role, token in roles.items() if token in specials}
+    if "pad_token" not in special:
+        # Some programs cannot do without; which id it has does not matter, for the attention mask leaves it out.
+        roles["pad_token"] = next(token for token in PAD_TOKENS if source.tokenizer.token_to_id(token) is None)
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": source.max_length or UNLIMITED_LENGTH,
         "max_length": source.max_length or UNLIMITED_LENGTH,
         "clean_up_tokenization_spaces": False,
-        **{role: token for role, token in roles.items() if token is not None},
+        "pad_token": roles["pad_token"],
+        **special,
     }
-    special = {role: token for role, token in roles.items() if token in added}
     return {
-        TOKENIZER: json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")).encode(),
         "tokenizer_config.json": _pretty(settings),
         "special_tokens_map.json": _pretty(special),
     }
@@ -78,9 +87,9 @@ def config(source: Source, single_file: bool, manifest_key: str, manifest: dict[
 def _pad_token(source: Source) -> tuple[str, int]:
     """What to fill up with; any token would do, for the attention mask leaves it out."""
     tokenizer = source.tokenizer
-    if tokenizer.padding is not None:
-        return tokenizer.padding["pad_token"], tokenizer.padding["pad_id"]
-    for token in ("[PAD]", "<pad>"):
+    if source.padding is not None:
+        return source.padding["pad_token"], source.padding["pad_id"]
+    for token in PAD_TOKENS:
         token_id = tokenizer.token_to_id(token)
         if token_id is not None:
             return token, token_id

@@ -54,7 +54,7 @@ def golden(source: Source) -> dict[str, Any]:
 
     Where a tokenizer has no unknown token, the texts that it refuses are left out.
     """
-    tokens = TokenizersTokens.of(type(source.tokenizer).from_str(source.tokenizer.to_str()))
+    tokens = source.tokens()
     texts = [text for text in TEXTS if _is_known(tokens, text)]
     ids = golden_ids(source, texts)
     vectors = reference_vectors(source.embedding, ids)
@@ -84,7 +84,7 @@ def _numbers(values: npt.NDArray[np.float32]) -> list[float]:
 
 def golden_ids(source: Source, texts: Sequence[str]) -> list[list[int]]:
     """Ids as ``StaticModel.encode`` pools them: cut, truncated, without the unknown token."""
-    tokens = TokenizersTokens.of(type(source.tokenizer).from_str(source.tokenizer.to_str()))
+    tokens = source.tokens()
     ids, offsets = tokens.ids(texts, source.max_length)
     return split(*drop(ids, offsets, tokens.unk_token_id))
 

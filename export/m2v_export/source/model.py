@@ -6,7 +6,7 @@ The table is mapped, not read: a source of some gigabytes costs no memory before
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from m2v_export.source.chunks import Array, chunks
@@ -22,10 +23,10 @@ from m2v_export.source.head import TENSORS as HEAD_TENSORS
 from m2v_export.source.head import Head, make_head, read_head
 from m2v_export.source.precision import stored_as
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
-from m2v_onnx.limits import DEFAULT_MAX_LENGTH, median_token_length
+from m2v_onnx.limits import DEFAULT_MAX_LENGTH, median_length
 from m2v_onnx.models.bundle import read_config
 from m2v_onnx.models.format import MANIFEST
-from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
+from m2v_onnx.vectors.by_tokenizers import TokenizersTokens, find_unk_token_id
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -55,15 +56,40 @@ LAYOUTS = (
 """model2vec's own, sentence-transformers', and that with the nested module; tried in model2vec's order."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The numbers of a vocabulary; its texts take ten times the memory.
+
+    :ivar ids: int32 [tokens]. :ivar lengths: int32 [tokens], code points of each.
+    :ivar unk_token_id: the token that model2vec drops; None for none.
+    """
+
+    ids: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int32]
+    unk_token_id: int | None
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "Vocabulary":
+        vocabulary = tokenizer.get_vocab()
+        ids = np.fromiter(vocabulary.values(), np.int32, len(vocabulary))
+        lengths = np.fromiter(map(len, vocabulary), np.int32, len(vocabulary))
+        del vocabulary
+        return cls(ids, lengths, find_unk_token_id(tokenizer))
+
+
+@dataclass(kw_only=True, eq=False)
 class Source:
     """A Model2Vec model as it is stored.
+
+    There is one tokenizer object, as large ones take hundreds of megabytes: whoever sets it to truncate or pad sets it
+    back.
 
     :ivar name: a Hub id, or the folder's name.
     :ivar revision: the commit on the Hub, empty for a local one.
     :ivar table: float32, float16 or int8 [rows, dim]; may be mapped from its file.
     :ivar mapping: integers [tokens], or None.
     :ivar weights: numbers [tokens], or None.
+    :ivar vocabulary: what is counted over the tokenizer's vocabulary.
     :ivar card: the front matter of the source's README.md: license, base_model, language.
     :ivar head: of a classifier or regressor; None for others.
     :ivar precision: what the bundle's table is stored in; None for the source's own.
@@ -80,6 +106,7 @@ class Source:
     normalize: bool
     max_length: int | None
     card: Mapping[str, str]
+    vocabulary: "Vocabulary"
     head: Head | None = None
     precision: str | None = None
     origin: "Source | None" = None
@@ -91,7 +118,7 @@ class Source:
             table=self.table,
             mapping=None if self.mapping is None else self.mapping.astype(np.int64),
             weights=None if self.weights is None else self.weights.astype(np.float32),
-            unk_token_id=find_unk_token_id(self.tokenizer),
+            unk_token_id=self.vocabulary.unk_token_id,
             normalize=self.normalize,
             sum_dtype=self._sum_dtype(),
             head=self.head,
@@ -107,9 +134,18 @@ class Source:
         return np.dtype(np.float64 if product.kind in "iu" else np.promote_types(product, np.float32))
 
     @cached_property
+    def padding(self) -> Mapping[str, Any] | None:
+        """The tokenizer's own ``pad_token`` and ``pad_id``, as it came; None where it does not pad."""
+        return self.tokenizer.padding
+
+    @cached_property
     def median_token_length(self) -> int:
         """Code points."""
-        return median_token_length(self.tokenizer.get_vocab())
+        return median_length(self.vocabulary.lengths)
+
+    def tokens(self) -> TokenizersTokens:
+        """The tokenizer as the runtime has it, which neither truncates nor pads."""
+        return TokenizersTokens.known(self.tokenizer, self.median_token_length, self.embedding.unk_token_id)
 
     @cached_property
     def sha256(self) -> str:
@@ -128,14 +164,42 @@ class Source:
         """The same model in model2vec, on the same table."""
         from model2vec import StaticModel
 
-        return StaticModel(
+        model = StaticModel(
             vectors=self.table,
-            tokenizer=self.tokenizer,
+            tokenizer=_Uncopied(self.tokenizer, self.vocabulary),  # type: ignore[arg-type]
             normalize=self.normalize,
             weights=self.weights,
             token_mapping=self.mapping,
             max_length=self.max_length,
         )
+        model.tokenizer = self.tokenizer
+        return model
+
+
+class _Uncopied:
+    """Hands a tokenizer to ``StaticModel``, which would copy it, keep its vocabulary to count its characters, and write
+    it out as JSON to look for one number."""
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
+        self._tokenizer, self._vocabulary = tokenizer, vocabulary
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Uncopied":
+        return self
+
+    def get_vocab(self) -> "_Uncopied":
+        return self
+
+    def items(self) -> Iterator[tuple[str, int]]:
+        """Of a vocabulary whose tokens have the same lengths."""
+        fillers = {length: "x" * length for length in np.unique(self._vocabulary.lengths).tolist()}
+        for token_id, length in zip(self._vocabulary.ids, self._vocabulary.lengths, strict=True):
+            yield fillers[int(length)], int(token_id)
+
+    def to_str(self) -> str:
+        return json.dumps({"model": {"unk_id": self._vocabulary.unk_token_id}})
 
 
 def read_folder(folder: Path, name: str | None = None, revision: str = "") -> Source:
@@ -153,19 +217,25 @@ def read_folder(folder: Path, name: str | None = None, revision: str = "") -> So
         )
     config = _read_json(folder / layout.config)
     head_tensors = map_safetensors(folder / HEAD_TENSORS) if (folder / HEAD_TENSORS).is_file() else None
+    table = tensors[layout.table]
+    head = read_head(folder, config, head_tensors, table.shape[-1])
+    if head is not None and not all(np.isfinite(chunk).all() for chunk in chunks(table)):
+        table = np.nan_to_num(table)  # as StaticModelPipeline.from_pretrained, and no other loader, of model2vec 0.10
+    tokenizer = read_tokenizer(folder / layout.tokenizer)
     return checked(
         Source(
             name=name or folder.resolve().name,
             revision=revision,
-            table=tensors[layout.table],
+            table=table,
             mapping=tensors.get("mapping"),
             weights=tensors.get("weights"),
-            tokenizer=read_tokenizer(folder / layout.tokenizer),
+            tokenizer=tokenizer,
+            vocabulary=Vocabulary.of(tokenizer),
             config=config,
             normalize=_flag(config, folder / layout.config),
             max_length=_length(config, folder / layout.config),
             card=_front_matter(folder / "README.md"),
-            head=read_head(folder, config, head_tensors, tensors[layout.table].shape[-1]),
+            head=head,
         ),
         str(folder),
     )
@@ -186,6 +256,7 @@ def read_static_model(model: "StaticModel | StaticModelPipeline", name: str | No
         return replace(
             source, head=make_head(weights, biases, mlp.activation.value, labels, dim, "the StaticModelPipeline")
         )
+    tokenizer = Tokenizer.from_str(model.tokenizer.to_str())
     return checked(
         Source(
             name=name or model.base_model_name or "StaticModel",
@@ -193,7 +264,8 @@ def read_static_model(model: "StaticModel | StaticModelPipeline", name: str | No
             table=model.embedding,
             mapping=model.token_mapping,
             weights=model.weights,
-            tokenizer=Tokenizer.from_str(model.tokenizer.to_str()),
+            tokenizer=tokenizer,
+            vocabulary=Vocabulary.of(tokenizer),
             config=dict(model.config),
             normalize=bool(model.normalize),
             max_length=model.max_length,
@@ -305,8 +377,8 @@ def checked(source: Source, where: str) -> Source:
         source = replace(source, table=table)
     if table.dtype.name not in TABLE_DTYPES:
         raise InvalidModelError(f"{where}: expected a table of {', '.join(TABLE_DTYPES)}, got {table.dtype}")
-    vocabulary = source.tokenizer.get_vocab()
-    if not vocabulary:
+    tokens = len(source.vocabulary.ids)
+    if not tokens:
         raise InvalidModelError(f"{where}: the tokenizer has no tokens")
     if mapping is not None and (mapping.ndim != 1 or mapping.dtype.kind not in "iu"):
         raise InvalidModelError(
@@ -314,7 +386,7 @@ def checked(source: Source, where: str) -> Source:
         )
     if weights is not None and (weights.ndim != 1 or weights.dtype.kind not in "fiu"):
         raise InvalidModelError(f"{where}: expected one weight a token, got {weights.dtype} {list(weights.shape)}")
-    largest = max(vocabulary.values())
+    largest = int(source.vocabulary.ids.max())
     rows = {"table": len(table)} if mapping is None else {"mapping": len(mapping)}
     if weights is not None:
         rows["weights"] = len(weights)
@@ -324,10 +396,8 @@ def checked(source: Source, where: str) -> Source:
                 f"{where}: the tokenizer has token ids up to {largest:,}, the {part} has {length:,} rows:"
                 " tokenizer and tensors are not of the same model"
             )
-    if mapping is None and len(table) != len(vocabulary):
-        raise InvalidModelError(
-            f"{where}: expected a row for each of {len(vocabulary):,} tokens, got {len(table):,} rows"
-        )
+    if mapping is None and len(table) != tokens:
+        raise InvalidModelError(f"{where}: expected a row for each of {tokens:,} tokens, got {len(table):,} rows")
     if mapping is not None:
         low, high = int(mapping.min()), int(mapping.max())
         if low < 0 or high >= len(table):

@@ -42,12 +42,11 @@ def read_tokenizer(tokenizer: Tokenizer) -> BuildIds:
     :return: what builds its token ids in a graph.
     :raises UnsupportedTokenizer: when a part cannot be exported exactly; it names the part.
     """
-    config = json.loads(tokenizer.to_str())
-    model = config["model"]["type"]
+    model = type(tokenizer.model).__name__
     if model not in KINDS:
         raise UnsupportedTokenizer(f"model: expected {' or '.join(KINDS)}, got {model}")
     kind = KINDS[model]
-    tables = kind.read_tables(tokenizer, config)
+    tables = kind.read_tables(tokenizer, json.loads(tokenizer.to_str()))
 
     def build_ids(g: Graph, utf8: Value, offsets: Value, limits: Limits) -> tuple[Value, Value]:
         return kind.build_ids(g, utf8, offsets, tables, limits)
