@@ -1,14 +1,12 @@
 """``OnnxStaticModel``: the runtime behind model2vec's interface."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from m2v_onnx.errors import InvalidModelError, InvalidTextError, MissingExtraError
 from m2v_onnx.limits import DEFAULT_MAX_LENGTH, UNSET, Unset, at_least_one, token_limit
@@ -16,14 +14,12 @@ from m2v_onnx.models.bundle import ModelFiles
 from m2v_onnx.models.format import CONFIG
 from m2v_onnx.models.locate import LocateOptions, locate
 from m2v_onnx.models.metadata import Metadata
-from m2v_onnx.vectors.batching import batches, default_threads, in_order
+from m2v_onnx.ort import onnxruntime
+from m2v_onnx.vectors.batching import Workers, batches, default_threads, in_order, shared
 from m2v_onnx.vectors.dtypes import VectorType, as_type
 from m2v_onnx.vectors.encoder import TokenizerName, open_encoder
 from m2v_onnx.vectors.ragged import check_unicode
 from m2v_onnx.vectors.session import Provider, SessionConfig, Vectors, Wanted
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 BATCH_SIZE = 4096
 """Texts worked on at a time. model2vec has 1024; among more there are more of the same length."""
@@ -33,6 +29,9 @@ FEW_TEXTS = 256
 
 SHARES = 2
 """Batches a thread, where the number of texts is known: the last ones end at about the same time."""
+
+SHARE = 128
+"""Texts of a batch that a thread gets at least, where threads share one batch of a stream."""
 
 
 ELSEWHERE = {
@@ -123,8 +122,7 @@ class OnnxStaticModel:
             if isinstance(max_length, Unset):
                 raise InvalidModelError(f"{files.folder / CONFIG}: {error}") from error
             raise
-        self._pool: ThreadPoolExecutor | None = None
-        self._process = os.getpid()
+        self._workers: Workers | None = None
 
     @classmethod
     def from_pretrained(cls, path: str | Path, **options: Unpack[LoadOptions]) -> Self:
@@ -219,6 +217,10 @@ class OnnxStaticModel:
     ) -> Iterator[npt.NDArray[Any]]:
         """As ``encode``, for a stream of texts of any length: only a few batches are in memory.
 
+        Of an iterator, a generator say, nothing is read after a batch before that batch's vectors were handed out: its
+        next texts may depend on them, or wait for them. The threads share each batch, so batches of some thousand texts
+        are the fastest. A list is read some batches ahead.
+
         :return: float32, or the dtype, [batch_size, dim] a batch, in order; the last one may be shorter.
         """
         self._none_of(dtype)
@@ -266,28 +268,34 @@ class OnnxStaticModel:
         return "unit" if (self.normalize if normalize is None else normalize) else "mean"
 
     def _batches(self, texts: Iterable[str], size: int, max_length: int | None, wanted: Wanted) -> Iterator[Vectors]:
-        """Batches of ``size`` texts, worked on side by side, in their order."""
-        work = enumerate(batches(texts, size))
-        results_of = partial(self._batch, size=size, max_length=max_length, wanted=wanted)
-        if self.threads == 1:
-            return map(results_of, work)
-        return in_order(self._threads(), results_of, work, 2 * self.threads)
+        """Batches of ``size`` texts, in their order, in the model's threads.
 
-    def _batch(self, numbered: tuple[int, Sequence[str]], size: int, max_length: int | None, wanted: Wanted) -> Vectors:
-        """One batch of many; an error names the text by its place among all of them."""
-        number, texts = numbered
+        Of a list some batches are worked on side by side. Anything else may be a stream, whose next text somebody
+        gives when he has the vectors of the last ones: there nothing is read ahead of them.
+        """
+        vectors_of = partial(self._batch, max_length=max_length, wanted=wanted)
+        if isinstance(texts, Sequence) or self.threads == 1:
+            work = ((i * size, batch) for i, batch in enumerate(batches(texts, size)))
+            if self.threads == 1:
+                return map(vectors_of, work)
+            return in_order(self._threads(), vectors_of, work, 2 * self.threads)
+        # One share a thread: of more shares the overhead was seen to cost more than the last ones' even end gives.
+        shares = shared(self._threads(), vectors_of, texts, size, max(SHARE, -(-size // self.threads)))
+        return (batch[0] if len(batch) == 1 else np.concatenate(batch) for batch in shares)
+
+    def _batch(self, numbered: tuple[int, Sequence[str]], max_length: int | None, wanted: Wanted) -> Vectors:
+        """One batch of many; an error names the text by its place among all of them, from the number of the first."""
+        first, texts = numbered
         try:
-            return self._encoder.vectors(_checked(texts, number * size), max_length, wanted)
+            return self._encoder.vectors(_checked(texts, first), max_length, wanted)
         except InvalidTextError:
-            check_unicode(texts, number * size)
+            check_unicode(texts, first)
             raise
 
-    def _threads(self) -> "ThreadPoolExecutor":
-        from concurrent.futures import ThreadPoolExecutor  # here, for it costs 6 ms and a query does not need it
-
-        if self._pool is None or self._process != os.getpid():
-            self._pool, self._process = ThreadPoolExecutor(self.threads, "m2v-onnx"), os.getpid()
-        return self._pool
+    def _threads(self) -> Workers:
+        if self._workers is None:
+            self._workers = Workers(self.threads)
+        return self._workers
 
     def __getstate__(self) -> dict[str, Any]:
         if self._options.get("session_options") is not None:
@@ -305,18 +313,25 @@ class OnnxStaticModel:
         )
 
     def __repr__(self) -> str:
-        return f"OnnxStaticModel({str(self.files.graph)!r}, dim={self.dim})"
+        return f"OnnxStaticModel({str(self.files.folder)!r}, dim={self.dim}, tokens_from={self.tokens_from!r})"
 
 
 def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]:
     known = LoadOptions.__annotations__
     for name in options:
         if name not in known:
-            hint = f" ({ELSEWHERE[name]})" if name in ELSEWHERE else ""
+            hint = f" ({ELSEWHERE[name]})" if name in ELSEWHERE else _did_you_mean(name, known)
             raise TypeError(f"unexpected option {name!r}{hint}: expected some of {', '.join(sorted(known))}")
     where = {key: value for key, value in options.items() if key in LocateOptions.__annotations__}
     how = {key: value for key, value in options.items() if key not in where}
     return LocateOptions(**where), how  # type: ignore[typeddict-item]
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, 1)
+    return f" (do you mean {close[0]!r}?)" if close else ""
 
 
 def _iterable(sentences: Iterable[str]) -> Iterable[str]:

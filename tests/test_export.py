@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from model2vec import StaticModel
 from safetensors.numpy import load_file, save_file
@@ -27,6 +26,7 @@ from m2v_export.graphs.kinds import bag_graph
 from m2v_onnx import ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.models.bundle import sha256
 from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE, TEXT
+from m2v_onnx.ort import onnxruntime
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE, CORPUS, POTION, ROOT, Pair, make_tokenizer
 
 Pairs = Callable[[str], Pair]

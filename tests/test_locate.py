@@ -211,6 +211,8 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         ("nul\0byte", r"no name of a Hub repository"),
         ("nope", r"no file or folder nope; not one of the models .*; no name of a Hub repository \(owner/name\)$"),
         ("potion-base-2m", r"do you mean minishlab/potion-base-2M\?"),
+        ("minishlab/potion-base-8m", r"do you mean minishlab/potion-base-8M\?"),
+        ("minishlab/potion-bas-8M", r"do you mean minishlab/potion-base-8M\?"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="the messages have POSIX paths")

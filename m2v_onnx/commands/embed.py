@@ -66,7 +66,7 @@ def add(commands: Any) -> None:
     )
     add_vectors(parser)
     parser.add_argument(
-        "--batch-size", type=at_least_one, default=1024, metavar="TEXTS", help="at a time (default: %(default)s)"
+        "--batch-size", type=at_least_one, default=4096, metavar="TEXTS", help="at a time (default: %(default)s)"
     )
     parser.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
     add_location(parser)

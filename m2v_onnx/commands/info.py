@@ -14,6 +14,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from m2v_onnx import telemetry
     from m2v_onnx.model import OnnxStaticModel
 
     model = OnnxStaticModel.from_pretrained(options.bundle, **load_options(options))
@@ -25,6 +26,7 @@ def run(options: argparse.Namespace) -> None:
         "median_token_length": model.median_token_length,
         "tokens from": model.tokens_from,
         "unknown token": model.unk_token_id,
+        "ort telemetry": telemetry.state(),
     }
     if model.metadata:
         rows |= {

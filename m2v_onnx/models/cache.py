@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from m2v_onnx.errors import ExportError, InvalidModelError, MissingExtraError
-from m2v_onnx.models.bundle import ModelFiles, read_bundle
+from m2v_onnx.models.bundle import ModelFiles, check_sizes, read_bundle
 from m2v_onnx.models.format import CACHE_VARIABLE, PRODUCER
 from m2v_onnx.models.hub import SOURCE_PATTERNS
 
@@ -44,6 +44,8 @@ def exported(folder: Path, *, name: str | None = None, revision: str = "") -> Mo
     target = cache_folder() / f"{folder.resolve().name}-{_fingerprint(folder)}"
     try:
         files = read_bundle(target) if target.is_dir() else None
+        if files:
+            check_sizes(files)
     except InvalidModelError as error:
         raise InvalidModelError(f"{error}; or delete {target}, and it is exported again") from error
     if files:

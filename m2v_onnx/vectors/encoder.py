@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Literal, Protocol, get_args
 
@@ -223,9 +223,11 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
         raise ValueError(f"tokenizer: expected one of {expected}, got {tokenizer!r}")
     path = files.text
     if tokenizer == "graph" and path:
-        return _text_encoder(Session(path, config), files, config)
-    session = Session(files.one or files.graph, config)
-    if tokenizer == "nanotoken" or (tokenizer == "auto" and files.golden and find_spec("nanotoken")):
+        return _text_encoder(Session(files.checked(path), config), files, config)
+    session = Session(files.checked(files.one or files.graph), config)
+    has_files = files.golden is not None and files.tokenizer.is_file()
+    if tokenizer == "nanotoken" or (tokenizer == "auto" and has_files and find_spec("nanotoken")):
+        files.checked(files.tokenizer)
         try:
             return _bag_encoder("nanotoken", _nanotoken(files, session.metadata), session, files, config)
         except InvalidModelError as error:  # not WordPiece, or not the same
@@ -234,11 +236,12 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
             if isinstance(error, NanotokenDiffers):
                 warnings.warn(f"{error}; another tokenizer is used", stacklevel=2)
     if tokenizer == "auto" and path:
+        files.checked(path)  # now rather than at the first batch
         if not find_spec("tokenizers"):
             return _text_encoder(Session(path, config), files, config)
         return TextEncoder(
             _metadata(session),
-            lambda: TextGraph(Session(path, config)),
+            lambda: TextGraph(Session(files.checked(path), config)),
             lambda: _with_tokenizers(files, config, session),
             shares=True,
         )
@@ -264,7 +267,7 @@ def _metadata(session: Session) -> Metadata:
 
 
 class NanotokenDiffers(InvalidModelError):
-    """nanotoken makes other token ids than the bundle's golden ones."""
+    """nanotoken makes other token ids than the bundle's golden ones, or these cannot be read."""
 
 
 def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
@@ -274,7 +277,10 @@ def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
     if files.golden is None or metadata is None:
         raise InvalidModelError(f"{files.folder} has no {GOLDEN} to check nanotoken with: export the model as a bundle")
     tokens = NanotokenTokens.read(files.tokenizer, metadata.median_token_length, metadata.unk_token_id)
-    texts = json.loads(files.golden.read_bytes())["texts"]
+    try:
+        texts = json.loads(files.checked(files.golden).read_bytes())["texts"]
+    except (InvalidModelError, ValueError, KeyError) as error:
+        raise NanotokenDiffers(f"nanotoken cannot be checked, for {files.golden} is damaged ({error})") from error
     found = tokens.ids([text["text"] for text in texts], metadata.max_length)
     for text, ids in zip(texts, split(*drop(*found, metadata.unk_token_id)), strict=True):
         if ids != text["input_ids"]:
@@ -286,8 +292,8 @@ def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session 
     # Imported here: where the text graph serves, the library is not needed.
     from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
-    tokens = TokenizersTokens.read(files.tokenizer, session.metadata if session else None)
-    session = session or Session(files.one or files.graph, config)
+    tokens = TokenizersTokens.read(files.checked(files.tokenizer), session.metadata if session else None)
+    session = session or Session(files.checked(files.one or files.graph), config)
     return _bag_encoder("tokenizers", tokens, session, files, config)
 
 
@@ -295,4 +301,8 @@ def _bag_encoder(
     name: TokenizerName, tokens: Tokens, session: Session, files: ModelFiles, config: SessionConfig
 ) -> BagEncoder:
     """:param session: of one.onnx where the bundle has it."""
-    return BagEncoder(name, tokens, session, partial(Session, files.graph, config) if files.one else None)
+
+    def open_bag() -> Session:
+        return Session(files.checked(files.graph), config)
+
+    return BagEncoder(name, tokens, session, open_bag if files.one else None)
