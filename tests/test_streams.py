@@ -176,15 +176,17 @@ def test_a_reader_of_a_pipe_that_leaves(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot choose the number of threads")
 @pytest.mark.parametrize("output", ["-", "/dev/stdout"])
-def test_a_program_that_waits_for_each_answer_on_one_core(output: str) -> None:
-    core = min(os.sched_getaffinity(0))
+@pytest.mark.parametrize("cores", ["one core", "all cores"])
+def test_a_program_that_waits_for_each_answer(output: str, cores: str) -> None:
+    """Lines are read, encoded and written as they come, whatever the number of threads."""
+    if cores == "one core" and not hasattr(os, "sched_setaffinity"):
+        pytest.skip("the number of threads cannot be chosen here")
     process = subprocess.Popen(
         [*EMBED, "--batch-size", "1", "-o", output],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        preexec_fn=lambda: os.sched_setaffinity(0, [core]),
+        preexec_fn=None if cores == "all cores" else lambda: os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]),
     )
     assert process.stdin is not None
     assert process.stdout is not None
