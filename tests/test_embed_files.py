@@ -220,7 +220,7 @@ def test_blank_lines_are_skipped_on_request_and_counted(
     assert main(["embed", BUNDLE, "-i", str(tmp_path / "a.jsonl"), "--skip-blank"]) == 0
     out, error = capsys.readouterr()
     np.testing.assert_array_equal(rows(out), potion.encode(TEXTS))
-    assert error == "m2v-onnx embed: 3 blank lines were skipped\n"
+    assert error == "m2v-onnx embed: blank lines skipped: 3\n"
 
 
 @pytest.mark.parametrize("given", [["-i", "a.txt"], [], ["-i", "a.jsonl", "--format", "txt"]])

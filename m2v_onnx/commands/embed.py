@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> None:
             ):
                 write(vectors)
     if blank:
-        print(f"m2v-onnx embed: {blank:,} blank lines were skipped", file=sys.stderr)
+        print(f"m2v-onnx embed: blank lines skipped: {blank:,}", file=sys.stderr)
 
 
 def _check(options: argparse.Namespace, source: Any, target: Path | None) -> None:
