@@ -18,8 +18,8 @@ from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.batching import Workers, batches, default_threads, in_order, shared
 from m2v_onnx.vectors.dtypes import VectorType, as_type
 from m2v_onnx.vectors.encoder import TokenizerName, open_encoder
-from m2v_onnx.vectors.ragged import check_unicode
 from m2v_onnx.vectors.session import Provider, SessionConfig, Vectors, Wanted
+from m2v_onnx.vectors.texts import as_texts, checked_texts
 
 BATCH_SIZE = 4096
 """Texts worked on at a time. model2vec has 1024; among more there are more of the same length."""
@@ -174,7 +174,8 @@ class OnnxStaticModel:
     ) -> npt.NDArray[Any]:
         """Make the vectors of some texts.
 
-        :param sentences: one text, or any iterable of them.
+        :param sentences: one text, or any iterable of them: a list, a generator, a column of pandas, Polars, Arrow or
+            numpy.
         :param show_progress_bar: show one (tqdm) on standard error.
         :param max_length: tokens that a text is truncated to, None for no limit; by default the model's.
         :param normalize: whether to divide by the L2 norm; by default the model's.
@@ -191,9 +192,10 @@ class OnnxStaticModel:
         if isinstance(sentences, str):
             return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype)
         size = at_least_one("batch_size", batch_size)
-        texts = sentences if isinstance(sentences, (list, tuple)) else list(_iterable(sentences))
+        given = as_texts(sentences)
+        texts = given if isinstance(given, (list, tuple)) else list(given)
         if len(texts) <= FEW_TEXTS and len(texts) <= size and not show_progress_bar:
-            return as_type(self._encoder.vectors(_checked(texts), length, wanted), dtype)
+            return as_type(self._encoder.vectors(checked_texts(texts), length, wanted), dtype)
         none = self._none_of(dtype)
         vectors = np.empty((len(texts), *none.shape[1:]), none.dtype)
         done = 0
@@ -249,8 +251,9 @@ class OnnxStaticModel:
         """
         size = at_least_one("batch_size", batch_size)
         length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
-        results = self._batches(_iterable(sentences), size, length, wanted)
-        total = len(sentences) if isinstance(sentences, Sequence) else None
+        given = as_texts(sentences)
+        results = self._batches(given, size, length, wanted)
+        total = len(given) if isinstance(given, Sequence) else None
         return _progress(results, total) if show_progress_bar else results
 
     def tokenize(self, sentences: Sequence[str]) -> list[list[int]]:
@@ -258,7 +261,7 @@ class OnnxStaticModel:
 
         As in model2vec the text is not cut before: that is ``encode``'s.
         """
-        return self._encoder.tokenize(_checked(list(_iterable(sentences))), self.max_length)
+        return self._encoder.tokenize(checked_texts(list(as_texts(sentences))), self.max_length)
 
     def _none_of(self, dtype: VectorType) -> npt.NDArray[Any]:
         """No vectors of a type: its numpy dtype and its width. :raises ValueError: when there is no such type."""
@@ -287,10 +290,9 @@ class OnnxStaticModel:
         """One batch of many; an error names the text by its place among all of them, from the number of the first."""
         first, texts = numbered
         try:
-            return self._encoder.vectors(_checked(texts, first), max_length, wanted)
-        except InvalidTextError:
-            check_unicode(texts, first)
-            raise
+            return self._encoder.vectors(checked_texts(texts, first), max_length, wanted)
+        except InvalidTextError as error:
+            raise error.counted_from(first) from error.__cause__
 
     def _threads(self) -> Workers:
         if self._workers is None:
@@ -332,24 +334,6 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 
     close = get_close_matches(name, known, 1)
     return f" (do you mean {close[0]!r}?)" if close else ""
-
-
-def _iterable(sentences: Iterable[str]) -> Iterable[str]:
-    """:raises TypeError: for a single text, and for what cannot be iterated."""
-    if isinstance(sentences, (str, bytes)):
-        raise TypeError(f"expected a list of texts, got a single {type(sentences).__name__}: pass [text]")
-    if not isinstance(sentences, Iterable):
-        raise TypeError(f"expected a list of texts, got {type(sentences).__name__}: pass a list of str")
-    return sentences
-
-
-def _checked(texts: Sequence[str], first: int = 0) -> Sequence[str]:
-    """:param first: the number of the first, for the error. :raises TypeError: for one that is no text."""
-    if set(map(type, texts)) != {str}:  # a look at all of them in C, then one by one
-        for i, text in enumerate(texts, first):
-            if not isinstance(text, str):
-                raise TypeError(f"expected texts (str), got {type(text).__name__} at position {i}: pass a list of str")
-    return texts
 
 
 def _progress(results: Iterator[Vectors], batches_of: int | None) -> Iterator[Vectors]:

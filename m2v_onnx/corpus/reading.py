@@ -242,9 +242,7 @@ def _text_of(line: str, field: str, where: str) -> str:
     try:
         check_unicode([value])
     except InvalidTextError as error:
-        raise InvalidTextError(
-            f"{where}: {str(error).removeprefix('text 0 ').replace('has', 'its text has', 1)}"
-        ) from error
+        raise InvalidTextError(f"{where}: its text {error.reason}") from error
     return value
 
 

@@ -14,13 +14,13 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from m2v_onnx.errors import InvalidModelError
+from m2v_onnx.errors import InvalidModelError, InvalidTextError
 from m2v_onnx.models.bundle import ModelFiles
 from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, TEXT
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
 from m2v_onnx.vectors.by_graph import TextGraph
-from m2v_onnx.vectors.ragged import Ids, drop, split
+from m2v_onnx.vectors.ragged import Ids, check_unicode, cut, drop, split
 from m2v_onnx.vectors.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
 
 TokenizerName = Literal["auto", "nanotoken", "graph", "tokenizers"]
@@ -119,7 +119,7 @@ class BagEncoder:
             if len(texts) == 1:
                 return self._vector(self._one, texts[0], max_length)
             if 0 < len(texts) <= ONE_BY_ONE:
-                return np.concatenate([self._vector(self._one, text, max_length) for text in texts])
+                return np.concatenate([self._vector(self._one, text, max_length, i) for i, text in enumerate(texts)])
         ids, offsets = self._tokens.ids(texts, max_length)
         lengths = np.diff(offsets, append=len(ids))
         tokens = RUN_BYTES // (4 * self.dim)
@@ -128,9 +128,13 @@ class BagEncoder:
         groups = similar(lengths, tokens)
         return _joined(groups, (self._graph.vectors(*pick(ids, offsets, lengths, group), wanted) for group in groups))
 
-    def _vector(self, one: Session, text: str, max_length: int | None) -> Vectors:
-        """:return: float32 [1, dim]."""
-        vector: Vectors = one.run(_OUTPUT, {"input_ids": self._tokens.ids_of_one(text, max_length)})[0]
+    def _vector(self, one: Session, text: str, max_length: int | None, number: int = 0) -> Vectors:
+        """:param number: of the text, for the error. :return: float32 [1, dim]."""
+        try:
+            ids = self._tokens.ids_of_one(text, max_length)
+        except InvalidTextError as error:
+            raise error.counted_from(number) from error.__cause__
+        vector: Vectors = one.run(_OUTPUT, {"input_ids": ids})[0]
         return vector
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
@@ -178,10 +182,22 @@ class TextEncoder:
         if max_length != self.metadata.max_length or self._for_library(texts):
             return self._library.vectors(texts, max_length, wanted)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-        if len(texts) * int(lengths.max(initial=0)) <= RUN_CHARACTERS:
+        longest = int(lengths.max(initial=0))
+        if max_length is not None and longest > max_length * self.median_token_length:
+            # The graph would do it, but it gets all the bytes before.
+            texts = cut(texts, max_length, self.median_token_length)
+            longest = max_length * self.median_token_length
+            lengths = np.minimum(lengths, longest)
+        if len(texts) * longest <= RUN_CHARACTERS:
             return self._graph.vectors(texts, wanted)
         groups = similar(lengths, RUN_CHARACTERS)
-        return _joined(groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted) for group in groups))
+        try:
+            return _joined(
+                groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted) for group in groups)
+            )
+        except InvalidTextError:
+            check_unicode(texts)  # which of all the texts it is, not of its group
+            raise
 
     def _for_library(self, texts: Sequence[str]) -> bool:
         few = self._shares and 0 < len(texts) <= LIBRARY_TEXTS
@@ -276,6 +292,8 @@ def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
 
     if files.golden is None or metadata is None:
         raise InvalidModelError(f"{files.folder} has no {GOLDEN} to check nanotoken with: export the model as a bundle")
+    if metadata.unk_token_id is None:
+        raise InvalidModelError(f"{files.tokenizer} has no unknown token: nanotoken needs one, take another")
     tokens = NanotokenTokens.read(files.tokenizer, metadata.median_token_length, metadata.unk_token_id)
     try:
         texts = json.loads(files.checked(files.golden).read_bytes())["texts"]
