@@ -76,6 +76,17 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> 
     assert re.search(rf"^  .*m2v-onnx {command}\b", examples, re.MULTILINE)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_every_option_in_use(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of --normalize and --no-normalize will do."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    options, _, examples = capsys.readouterr().out.partition("examples:\n")
+    for line in re.findall(r"^  (-.*)", options, re.MULTILINE):
+        names = re.findall(r"--[\w-]+", line.partition("  ")[0])
+        assert names == ["--help"] or any(re.search(rf"{name}\b", examples) for name in names), names
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as info:
         main(["--version"])
@@ -277,6 +288,9 @@ def test_embed_jsonl_to_jsonl(tmp_path: Path, potion: OnnxStaticModel) -> None:
         (b'"fine"\n \n"fine"', "line 2: it is blank, and a vector for each line was expected: give --skip-blank"),
         (b'{"text": NaN}', "line 1: expected a text, got float"),
         (b'{"text": ["a"]}', "line 1: expected a text, got list"),
+        (b'"fine"\n{"text": "a", "id": 1, "text": "b"}', "line 2: the key 'text' is there more than once"),
+        (b'"fine"\n{"id": ' + b"9" * 5000 + b"}", "line 2: expected JSON"),
+        (b'"fine"\n{"a":' * 50_000, "line 2: expected JSON"),
         (b"[" * 100_000, "line 1: expected JSON"),
         (b"\xff\xfe" + '"a"'.encode("utf-16-le"), "expected UTF-8, got UTF-16"),
         (b'{"text": null}', "line 1: expected a text, got NoneType"),

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import signal
 import subprocess
@@ -73,6 +74,22 @@ def test_damaged_compressed_files(
     assert left_in(tmp_path) == [path.name]
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_empty_compressed_files(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a download that failed leaves is not what a compressed file of no texts is."""
+    path = tmp_path / f"texts.txt{suffix}"
+    path.write_bytes(b"")
+    assert "truncated or damaged (it is empty)" in failed(capsys, "embed", BUNDLE, "-i", str(path))
+    path.write_bytes(gzip.compress(b"") if suffix == ".gz" else zstd(b""))
+    assert main(["embed", BUNDLE, "-i", str(path)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_not_compressed_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt.gz").write_bytes(TXT)
+    assert "Not a gzipped file" in failed(capsys, "embed", BUNDLE, "-i", str(tmp_path / "a.txt.gz"))
+
+
 def test_zstd_without_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +108,29 @@ def test_a_byte_order_mark_is_no_text(format_: str, tmp_path: Path, potion: Onnx
     np.testing.assert_array_equal(np.load(out), potion.encode(TEXTS))
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl"])
+def test_a_byte_order_mark_alone_is_an_empty_file(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"texts{suffix}"
+    path.write_bytes(b"\xef\xbb\xbf")
+    assert main(["embed", BUNDLE, "-i", str(path)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".jsonl.gz"])
+def test_marks_of_other_encodings_are_named(
+    encoding: str, suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"texts{suffix}"
+    content = '\ufeff"a"\n'.encode(encoding)
+    path.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
+    name = encoding[:6].upper()
+    error = failed(capsys, "embed", BUNDLE, "-i", str(path))
+    assert f"expected UTF-8, got {name}: convert it, by `iconv -f {name} -t UTF-8`" in error
+
+
 @pytest.mark.parametrize("given", [[], ["-i", "-"], ["--input=-", "-o", "-"]])
 def test_standard_input(
     given: list[str], stdin: Stdin, capsys: pytest.CaptureFixture[str], potion: OnnxStaticModel
@@ -103,7 +143,10 @@ def test_standard_input(
     np.testing.assert_array_equal(rows(capsys.readouterr().out), potion.encode(TEXTS))
 
 
-@pytest.mark.parametrize("content", [b'{"text": "a"}\n', b'\n  {"text": "a"}\n', b'"a"\n'])
+@pytest.mark.parametrize(
+    "content",
+    [b'{"text": "a"}\n', b'\n  {"text": "a"}\n', b'"a"\n', b'["a", "b"]\n', b'[{"text": "a"}]\n', b"[[1], [2]]\n"],
+)
 def test_json_on_a_stream_must_be_said(
     content: bytes, stdin: Stdin, capsys: pytest.CaptureFixture[str], potion: OnnxStaticModel
 ) -> None:
@@ -117,7 +160,10 @@ def test_json_on_a_stream_must_be_said(
     np.testing.assert_array_equal(rows(capsys.readouterr().out), wanted)
 
 
-@pytest.mark.parametrize("content", [b"{braces} are no JSON\n", b'"quoted," he said\n', b"[1] a footnote\n", b"42\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"{braces} are no JSON\n", b'"quoted," he said\n', b"[1] a footnote\n", b"42\n", b"[1]\n", b"[]\n", b"null\n"],
+)
 def test_what_only_looks_like_json(content: bytes, stdin: Stdin, capsys: pytest.CaptureFixture[str]) -> None:
     stdin(content)
     assert main(["embed", BUNDLE]) == 0
@@ -151,6 +197,22 @@ def test_streams_that_have_names(command: str, tmp_path: Path, potion: OnnxStati
     np.testing.assert_array_equal(rows(done.stdout), potion.encode(TEXTS))
 
 
+def test_json_objects_with_more_than_a_text(
+    stdin: Stdin, capsys: pytest.CaptureFixture[str], potion: OnnxStaticModel
+) -> None:
+    """What stands beside the text does not matter: Python writes NaN, and other objects have keys of their own."""
+    stdin(b'{"text": "a", "score": NaN, "x": 1, "x": 2}\n{"more": {"text": "b"}, "text": "\\"text\\"", "y": [{}]}\n')
+    assert main(["embed", BUNDLE, "--format", "jsonl"]) == 0
+    np.testing.assert_array_equal(rows(capsys.readouterr().out), potion.encode(["a", '"text"']))
+
+
+def test_errors_list_some_keys(stdin: Stdin, capsys: pytest.CaptureFixture[str]) -> None:
+    stdin(json.dumps({f"key{i:04}": i for i in range(1000)}).encode())
+    error = failed(capsys, "embed", BUNDLE, "--format", "jsonl")
+    assert "'key0009'] and more: give the text's key by --field" in error
+    assert "key0010" not in error
+
+
 def test_blank_lines_are_skipped_on_request_and_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], potion: OnnxStaticModel
 ) -> None:
@@ -158,7 +220,15 @@ def test_blank_lines_are_skipped_on_request_and_counted(
     assert main(["embed", BUNDLE, "-i", str(tmp_path / "a.jsonl"), "--skip-blank"]) == 0
     out, error = capsys.readouterr()
     np.testing.assert_array_equal(rows(out), potion.encode(TEXTS))
-    assert error == "m2v-onnx embed: 3 blank lines were skipped\n"
+    assert error == "m2v-onnx embed: blank lines skipped: 3\n"
+
+
+@pytest.mark.parametrize("given", [["-i", "a.txt"], [], ["-i", "a.jsonl", "--format", "txt"]])
+def test_blank_lines_of_plain_texts_cannot_be_skipped(
+    given: list[str], stdin: Stdin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stdin(TXT)
+    assert "--skip-blank is for JSON lines" in failed(capsys, "embed", BUNDLE, *given, "--skip-blank", code=2)
 
 
 @pytest.mark.parametrize("link", ["same", "symlink", "hard link", "relative"])
@@ -201,6 +271,74 @@ def test_a_file_is_replaced_only_with_force(tmp_path: Path, capsys: pytest.Captu
     assert out.read_bytes() == b"precious"
     assert main(["embed", BUNDLE, "a", "-o", str(out), "--force"]) == 0
     assert np.load(out).shape == (1, 64)
+
+
+def test_refusals_come_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model may have to be downloaded first."""
+    (tmp_path / "a.txt").write_bytes(TXT)
+    (tmp_path / "empty.txt.gz").touch()
+    (tmp_path / "out.npy").touch()
+    (tmp_path / "folder.txt").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.npy").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(OnnxStaticModel, "from_pretrained", None)
+    for arguments, code, message in (
+        (["-i", "a.txt", "-o", "out.npy"], 2, "out.npy exists"),
+        (["-i", "a.txt", "-o", "folder.npy", "--force"], 1, "folder.npy is a folder: give a file"),
+        (["-i", "a.txt", "-o", "no/out.npy"], 1, "there is no folder no: make it first"),
+        (["-i", "nothing.txt"], 1, "there is no file nothing.txt"),
+        (["-i", "~nothing.txt"], 1, "there is no file ~nothing.txt"),
+        (["-i", "folder.txt"], 1, "folder.txt is a folder: give a file of texts"),
+        (["-i", "folder"], 1, "folder is a folder: give a file of texts"),
+        (["-i", "empty.txt.gz"], 1, "truncated or damaged"),
+    ):
+        assert message in failed(capsys, "embed", BUNDLE, *arguments, code=code)
+
+
+def test_an_error_on_the_way_keeps_the_file_that_was_to_be_replaced(
+    tmp_path: Path, stdin: Stdin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_bytes(b"precious")
+    stdin(b'"fine"\n' * 5000 + b"7\n")
+    arguments = ["--format", "jsonl", "-o", str(out), "--force", "--batch-size", "10"]
+    assert "line 5001: expected a text, got int" in failed(capsys, "embed", BUNDLE, *arguments)
+    assert out.read_bytes() == b"precious"
+    assert left_in(tmp_path) == ["out.jsonl"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs rights to make links")
+def test_a_link_as_output_stays_a_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link, place = tmp_path / "out.npy", tmp_path / "elsewhere" / "vectors"
+    link.symlink_to(place)
+    assert main(["embed", BUNDLE, "a", "-o", str(link)]) == 0
+    assert "exists: give another output" in failed(capsys, "embed", BUNDLE, "a", "b", "-o", str(link), code=2)
+    assert main(["embed", BUNDLE, "a", "b", "-o", str(link), "--force"]) == 0
+    assert link.readlink() == place
+    assert np.load(place).shape == (2, 64)
+    assert left_in(place.parent) == ["vectors"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    out.touch()
+    out.chmod(0o600)
+    assert main(["embed", BUNDLE, "a", "-o", str(out), "--force"]) == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_names_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as a file system allows, and with a tilde, which a shell has replaced already where it stands for one."""
+    monkeypatch.chdir(tmp_path)
+    Path("~texts.txt").write_bytes(TXT)
+    for name in ("~out.npy", f"{'n' * 251}.npy" if sys.platform != "win32" else "n.npy"):
+        assert main(["embed", BUNDLE, "-i", "~texts.txt", "-o", name]) == 0
+        assert np.load(name).shape == (3, 64)
 
 
 def test_a_file_that_comes_meanwhile_stays(

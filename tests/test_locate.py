@@ -186,6 +186,9 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert cache_folder() == tmp_path / "mine"
+    monkeypatch.setenv("M2V_ONNX_CACHE", "~nobody-by-that-name/mine")
+    with pytest.raises(ExportError, match=r"^~nobody-by-that-name.mine: there is no home folder .* set M2V_ONNX_CACHE"):
+        cache_folder()
     monkeypatch.delenv("M2V_ONNX_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))

@@ -1,6 +1,8 @@
 """Model2VecEmbeddingFunction: Milvus' class of that name, and a search in Milvus Lite."""
 
 import inspect
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -123,3 +125,12 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[2] == "how do whales breathe?"
     assert lines[3].endswith("Whales come to the surface to breathe air through a blowhole on top of the head.")
     assert len(lines) == 6
+
+
+@needs_milvus
+def test_demo_leaves_nothing(tmp_path: Path) -> None:
+    """Neither does Milvus Lite when the process ends."""
+    command = [sys.executable, "-m", "m2v_onnx", "demo", "minishlab/potion-base-2M"]
+    places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(tmp_path))
+    subprocess.run(command, env=os.environ | places, capture_output=True, check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []

@@ -1,13 +1,17 @@
 """``m2v-onnx demo``: a small text into Milvus Lite and out again, in this process."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m2v_onnx.commands.arguments import add_command
 from m2v_onnx.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
 
 QUERIES = (
     "how do whales breathe?",
@@ -42,14 +46,11 @@ def demo(model_source: str, queries: Sequence[str] = ()) -> None:
     for package in ("pymilvus", "milvus_lite"):
         if find_spec(package) is None:
             raise MissingExtraError("the demo", "demo", package.replace("_", "-"))
-    from pymilvus import MilvusClient
-
     from m2v_onnx.milvus import Model2VecEmbeddingFunction
 
     documents = TEXTS.read_text(encoding="utf-8").splitlines()
     ef = Model2VecEmbeddingFunction(model_source)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        client = MilvusClient(str(Path(folder) / "demo.db"))
+    with _milvus_lite() as client:
         client.create_collection("demo", dimension=ef.dim, metric_type="COSINE")
         rows = [
             {"id": i, "vector": vector, "text": document}
@@ -63,4 +64,20 @@ def demo(model_source: str, queries: Sequence[str] = ()) -> None:
             print(f"\n{query}")
             for hit in hits:
                 print(f"  {hit['distance']:.3f}  {hit['entity']['text']}")
-        client.close()
+
+
+@contextmanager
+def _milvus_lite() -> "Iterator[MilvusClient]":
+    """A database in a temporary folder, of which nothing is left."""
+    from milvus_lite.server_manager import server_manager_instance
+    from pymilvus import MilvusClient
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path = str(Path(folder) / "demo.db")
+        try:
+            client = MilvusClient(path)
+            yield client
+            client.close()
+        finally:
+            # Else the server goes on to the end of the process, and writes its files anew after they were removed.
+            server_manager_instance.release_server(path)

@@ -75,18 +75,18 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from m2v_onnx.corpus.reading import Source, find_source
-    from m2v_onnx.corpus.writing import find_target, writing
+    from m2v_onnx.corpus.writing import check_target, find_target, writing
     from m2v_onnx.model import OnnxStaticModel
 
     try:
         source = None if options.texts and options.input is None else find_source(options.input, options.format)
         target = find_target(options.output)
-    except ValueError as error:
+        _check(options, source, target.path)
+        check_target(target, force=options.force)
+    except (ValueError, FileExistsError) as error:
         raise UsageError(str(error)) from error
-    _check(options, source, target.path)
     if options.progress:
         need("a progress bar", ("tqdm",))
-    model = OnnxStaticModel.from_pretrained(options.model, **load_options(options))
     blank = 0
 
     def count_blank() -> None:
@@ -94,20 +94,20 @@ def run(options: argparse.Namespace) -> None:
         blank += 1
 
     on_blank = count_blank if options.skip_blank else None
-    with (
-        writing(target, model.encode([], dtype=options.dtype), force=options.force) as write,
-        (source or Source.of(options.texts)).texts(options.field, on_blank) as texts,
-    ):
-        for vectors in model.encode_iter(
-            texts,
-            batch_size=options.batch_size,
-            show_progress_bar=options.progress,
-            dtype=options.dtype,
-            **vector_options(options),
-        ):
-            write(vectors)
+    # Texts first: what cannot be read is told before a model is downloaded.
+    with (source or Source.of(options.texts)).texts(options.field, on_blank) as texts:
+        model = OnnxStaticModel.from_pretrained(options.model, **load_options(options))
+        with writing(target, model.encode([], dtype=options.dtype), force=options.force) as write:
+            for vectors in model.encode_iter(
+                texts,
+                batch_size=options.batch_size,
+                show_progress_bar=options.progress,
+                dtype=options.dtype,
+                **vector_options(options),
+            ):
+                write(vectors)
     if blank:
-        print(f"m2v-onnx embed: {blank:,} blank lines were skipped", file=sys.stderr)
+        print(f"m2v-onnx embed: blank lines skipped: {blank:,}", file=sys.stderr)
 
 
 def _check(options: argparse.Namespace, source: Any, target: Path | None) -> None:
@@ -116,27 +116,35 @@ def _check(options: argparse.Namespace, source: Any, target: Path | None) -> Non
         raise UsageError("got texts and --input: give one of them")
     if options.texts and (options.format or options.skip_blank):
         raise UsageError("got texts as arguments, and --format or --skip-blank, which are for an input")
-    if source and source.path is None and sys.stdin.isatty() and options.input is None:
-        raise UsageError("got no texts: give them as arguments, with --input FILE, or on standard input")
+    if source and options.skip_blank and source.format != "jsonl":
+        raise UsageError(
+            "--skip-blank is for JSON lines; a blank line of a txt input is a text, and gets a vector: give --format"
+            " jsonl, or leave --skip-blank out"
+        )
+    if source and source.path is None:
+        if sys.stdin is None:
+            raise UsageError("standard input is closed: give texts as arguments, or --input FILE")
+        if sys.stdin.isatty() and options.input is None:
+            raise UsageError("got no texts: give them as arguments, with --input FILE, or on standard input")
+    if target is None and sys.stdout is None:
+        raise UsageError("standard output is closed: give --output FILE")
     if source and _same_file(source.path, target):
         raise UsageError(f"{target or 'standard output'} is the input too: give another output")
-    if target and target.is_file() and not options.force:
-        raise UsageError(f"{target} exists: give another output, or --force to replace it")
 
 
 def _same_file(source: Path | None, target: Path | None) -> bool:
     """Whether both are one regular file, by whatever names. None is standard input, or standard output."""
     found = [_status(path, stream) for path, stream in ((source, sys.stdin), (target, sys.stdout))]
     return (
-        None not in found
-        and all(stat.S_ISREG(status.st_mode) for status in found if status)
-        and os.path.samestat(*found)  # type: ignore[arg-type]
+        None not in found and all(stat.S_ISREG(each.st_mode) for each in found if each) and os.path.samestat(*found)  # type: ignore[arg-type]
     )
 
 
 def _status(path: Path | None, stream: Any) -> os.stat_result | None:
     """None for what is not there, or has no file behind it."""
+    from m2v_onnx.corpus.streams import status
+
     try:
-        return os.fstat(stream.fileno()) if path is None else path.stat()
+        return os.fstat(stream.fileno()) if path is None else status(path)
     except (OSError, ValueError, AttributeError):
         return None

@@ -16,6 +16,9 @@ def add(commands: Any) -> None:
         "m2v-onnx export minishlab/potion-base-8M potion-base-8M-onnx",
         "m2v-onnx export path/to/model out --max-length 256",
         "m2v-onnx export path/to/model out --precision int4 --dimensions 128",
+        "m2v-onnx export path/to/model out --vocabulary-quantization 8000 --no-normalize --name owner/name",
+        "m2v-onnx export path/to/model out --single-file",
+        "m2v-onnx export owner/name out --revision v1.0 --subfolder small --token hf_...",
     )
     parser.add_argument("source", metavar="SOURCE", help="a model's folder, or a Hub id")
     parser.add_argument("out", metavar="OUT", type=Path, help="the bundle's folder; it must not exist")

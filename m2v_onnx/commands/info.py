@@ -7,7 +7,15 @@ from m2v_onnx.commands.arguments import add_command, add_location, add_tokenizer
 
 
 def add(commands: Any) -> None:
-    parser = add_command(commands, "info", run, "print what a model is and which files it has", "m2v-onnx info BUNDLE")
+    parser = add_command(
+        commands,
+        "info",
+        run,
+        "print what a model is and which files it has",
+        "m2v-onnx info BUNDLE",
+        "m2v-onnx info BUNDLE --tokenizer graph",
+        "m2v-onnx info owner/name --revision v1.0 --subfolder small --token hf_...",
+    )
     parser.add_argument("bundle", metavar="BUNDLE", help="or anything else that `embed` takes as a model")
     add_location(parser)
     add_tokenizer(parser)

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import logging
-import os
 import signal
 import sys
 import threading
@@ -13,6 +12,7 @@ from types import FrameType
 
 from m2v_onnx.commands import demo, embed, export, info, verify
 from m2v_onnx.commands.arguments import UsageError
+from m2v_onnx.corpus.streams import discard
 from m2v_onnx.errors import M2vOnnxError
 
 FAILURE = 1
@@ -36,14 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _orderly_end():
             options.run(options)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # else it was closed before
+                sys.stdout.flush()
     except KeyboardInterrupt:
+        discard(sys.stdout)
         return INTERRUPTED
     except _Ended as ended:
+        discard(sys.stdout)
         return 128 + ended.signal
     except BrokenPipeError:  # the reader, `head` say, had enough
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return FAILURE
     except UsageError as error:
         return _complain(options.command, error, WRONG_USE)
@@ -99,7 +101,8 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
 
 def _complain(command: str, error: Exception, code: int) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
-    print(f"m2v-onnx {command}: {text}", file=sys.stderr)
+    if sys.stderr is not None:  # print would take standard output instead
+        print(f"m2v-onnx {command}: {text}", file=sys.stderr)
     return code
 
 

@@ -1,14 +1,15 @@
 """Texts of a file or a stream, one after the other: plain lines or JSON lines, compressed or not."""
 
 import json
-import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
+from m2v_onnx.corpus.streams import is_stream, open_stream
 from m2v_onnx.errors import InvalidTextError, MissingExtraError
 from m2v_onnx.vectors.ragged import check_unicode
 
@@ -20,9 +21,18 @@ FORMATS: dict[str, Format] = {".txt": "txt", ".jsonl": "jsonl", ".ndjson": "json
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+OTHER_MARKS = {
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+"""Byte order marks of encodings that are not read; the first that fits counts."""
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 """First bytes of compressed data."""
+
+KEYS_SHOWN = 10
+"""Keys of an object that an error lists."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Source:
             yield self.given
             return
         with self._open() as file:
-            lines = _decoded(_whole_lines(file, self.name), self.name)
+            lines = _decoded(_sound(file, self.name) if self.compression else file, self.name)
             if self.format == "jsonl":
                 yield _json_texts(lines, self.name, field, on_blank)
             else:
@@ -77,8 +87,9 @@ class Source:
             raise FileNotFoundError(f"there is no file {self.path} to read texts from: give one that is there")
         if self.path.is_dir():
             raise IsADirectoryError(f"{self.path} is a folder: give a file of texts")
-        with _opener(self.compression)(self.path) as file:
-            yield file
+        decompress = _decompressor(self.compression, self.name)
+        with open_stream(self.path, "rb") as file, decompress(cast(BufferedReader, file)) as content:
+            yield content
 
 
 def find_source(given: str | None, format_: Format | None) -> Source:
@@ -90,51 +101,45 @@ def find_source(given: str | None, format_: Format | None) -> Source:
     """
     if given is None or given == "-":
         return Source(None, format_)
-    path = Path(given).expanduser()
+    path = Path(given)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     inner = suffixes[:-1] if compression else suffixes
     format_ = format_ or (FORMATS.get(inner[-1]) if inner else None)
-    if format_ is None and not _is_stream(path):
+    if format_ is None and not is_stream(path) and not path.is_dir():
         raise ValueError(
             f"--input: expected a .txt or .jsonl file, also .gz or .zst, got {given}: say what is in it by --format"
         )
     return Source(path, format_, compression)
 
 
-def _is_stream(path: Path) -> bool:
-    """A pipe, a device, or what /dev/stdin and /dev/fd/N lead to: nothing whose name tells what is in it."""
-    if path.is_absolute() and path.parts[1:2] == ("dev",):
-        return True
-    try:
-        return not stat.S_ISREG(path.stat().st_mode) and not path.is_dir()
-    except OSError:
-        return False
-
-
-def _opener(compression: str | None) -> Callable[[Path], BinaryIO]:
+def _decompressor(compression: str | None, name: str) -> Callable[[BufferedReader], AbstractContextManager[BinaryIO]]:
+    """:raises MissingExtraError: when a package is needed for it."""
+    if compression is None:
+        return nullcontext
     if compression == "gzip":
-        import gzip
+        from gzip import GzipFile
 
-        return cast(Callable[[Path], BinaryIO], gzip.open)
-    if compression == "zstd":
-        return _zstd_open
-    return lambda path: path.open("rb")
-
-
-def _zstd_open(path: Path) -> BinaryIO:
+        return lambda file: cast(BinaryIO, GzipFile(fileobj=_not_empty(file, name)))
     try:
         if sys.version_info >= (3, 14):
             from compression import zstd
         else:
             from backports import zstd
     except ImportError as error:
-        raise MissingExtraError(f"{path}", "zstd", "backports.zstd") from error
-    return cast(BinaryIO, zstd.open(path, "rb"))
+        raise MissingExtraError(f"to read {name}", "zstd", "backports.zstd") from error
+    return lambda file: cast(BinaryIO, zstd.ZstdFile(_not_empty(file, name)))
 
 
-def _whole_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """:raises InvalidTextError: for compressed data that is truncated or damaged."""
+def _not_empty(file: BufferedReader, name: str) -> BufferedReader:
+    """gzip takes no bytes at all, what a download that failed leaves, for no texts; there is a header in any case."""
+    if not file.peek(1):
+        raise _damaged(name, "it is empty")
+    return file
+
+
+def _sound(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """The lines of compressed data. :raises InvalidTextError: where it is truncated or damaged."""
     lines = iter(file)
     while True:
         try:
@@ -142,12 +147,14 @@ def _whole_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
         except Exception as error:  # each way to decompress has its own
             if isinstance(error, OSError) and error.errno is not None:  # the disk's or the pipe's, not the data's
                 raise
-            raise InvalidTextError(
-                f"{name}: its compressed data is truncated or damaged ({error}): copy it again"
-            ) from error
+            raise _damaged(name, str(error)) from error
         if line is None:
             return
         yield line
+
+
+def _damaged(name: str, reason: str) -> InvalidTextError:
+    return InvalidTextError(f"{name}: its compressed data is truncated or damaged ({reason}): copy it again")
 
 
 def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
@@ -155,6 +162,8 @@ def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         if number == 1:
             _check_first(line, name)
+            if line == BYTE_ORDER_MARK:  # and nothing behind it: an empty file
+                return
             line = line.removeprefix(BYTE_ORDER_MARK)
         try:
             yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
@@ -163,8 +172,11 @@ def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
 
 
 def _check_first(line: bytes, name: str) -> None:
-    if line.startswith(UTF16_MARKS):
-        raise InvalidTextError(f"{name}: expected UTF-8, got UTF-16: convert it, by `iconv -f UTF-16 -t UTF-8` say")
+    for mark, encoding in OTHER_MARKS.items():
+        if line.startswith(mark):
+            raise InvalidTextError(
+                f"{name}: expected UTF-8, got {encoding}: convert it, by `iconv -f {encoding} -t UTF-8` say"
+            )
     for magic, compression in MAGIC.items():
         if line.startswith(magic):
             raise InvalidTextError(
@@ -174,12 +186,12 @@ def _check_first(line: bytes, name: str) -> None:
 
 
 def _no_json(lines: Iterable[str], name: str) -> Iterator[str]:
-    """:raises InvalidTextError: where the first line that is not blank is a JSON object or string."""
+    """:raises InvalidTextError: where the first line that is not blank is JSON."""
     looked = False
     for line in lines:
         if not looked and line.strip():
             looked = True
-            if line.lstrip()[0] in '{"' and _is_json(line):
+            if _is_json(line):
                 raise InvalidTextError(
                     f"{name}: its first line is JSON, and nobody told which format it has:"
                     " give --format jsonl for JSON lines, or --format txt to take each line as a text as it stands"
@@ -188,11 +200,14 @@ def _no_json(lines: Iterable[str], name: str) -> Iterator[str]:
 
 
 def _is_json(line: str) -> bool:
+    """Whether a line is a JSON object or string, or an array of such. Numbers, and marks such as [1], are texts."""
+    if line.lstrip()[0] not in '{["':
+        return False
     try:
-        json.loads(line)
+        value = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return True
+    return not isinstance(value, list) or any(isinstance(item, (str, dict, list)) for item in value)
 
 
 def _json_texts(lines: Iterable[str], name: str, field: str, on_blank: Callable[[], None] | None) -> Iterator[str]:
@@ -217,7 +232,10 @@ def _text_of(line: str, field: str, where: str) -> str:
         raise InvalidTextError(f"{where}: expected JSON: {error}") from error
     if isinstance(value, dict):
         if field not in value:
-            raise InvalidTextError(f"{where}: no {field!r} in {sorted(value)}: give the text's key by --field")
+            keys = f"{sorted(value)[:KEYS_SHOWN]}{' and more' if len(value) > KEYS_SHOWN else ''}"
+            raise InvalidTextError(f"{where}: no {field!r} in {keys}: give the text's key by --field")
+        if _is_twofold(line, field):
+            raise InvalidTextError(f"{where}: the key {field!r} is there more than once: keep one text a line")
         value = value[field]
     if not isinstance(value, str):
         raise InvalidTextError(f"{where}: expected a text, got {type(value).__name__}")
@@ -226,3 +244,11 @@ def _text_of(line: str, field: str, where: str) -> str:
     except InvalidTextError as error:
         raise InvalidTextError(f"{where}: its text {error.reason}") from error
     return value
+
+
+def _is_twofold(line: str, field: str) -> bool:
+    """Whether an object has a key more than once; json keeps the last one and says nothing."""
+    if line.count(json.dumps(field, ensure_ascii=False)) < 2:
+        return False
+    pairs = json.loads(line, object_pairs_hook=list)
+    return [key for key, _ in pairs].count(field) > 1

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any, BinaryIO, Literal, TextIO
 
 import numpy as np
 import numpy.typing as npt
+
+from m2v_onnx.corpus.streams import discard, is_stream, open_stream
 
 Vectors = npt.NDArray[Any]
 Writer = Callable[[Vectors], None]
@@ -36,12 +39,31 @@ def find_target(given: str | None) -> Target:
     """
     if given is None or given == "-":
         return Target(None, "jsonl")
-    path = Path(given).expanduser()
-    if path.suffix == ".npy" and _is_stream(path):
+    path = Path(given)
+    if path.suffix == ".npy" and is_stream(path):
         raise ValueError(f"--output: {given} is a stream, and a .npy file's head is written last: give .jsonl")
-    if path.suffix not in (".npy", ".jsonl") and not _is_stream(path):
+    if path.suffix not in (".npy", ".jsonl") and not is_stream(path):
         raise ValueError(f"--output: expected a .npy or .jsonl file, got {given}")
     return Target(path, "npy" if path.suffix == ".npy" else "jsonl")
+
+
+def check_target(target: Target, *, force: bool) -> None:
+    """Look whether the target can be written, before any work is done for it.
+
+    :param force: whether a file that is there is to be replaced.
+    :raises FileNotFoundError: when there is no such folder.
+    :raises IsADirectoryError: when it is a folder itself.
+    :raises FileExistsError: when there is such a file, and it is not to be replaced.
+    """
+    if target.path is None or is_stream(target.path):
+        return
+    place = _place(target.path)
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"{target.path}: there is no folder {place.parent}: make it first")
+    if place.is_dir():
+        raise IsADirectoryError(f"{target.path} is a folder: give a file")
+    if place.exists() and not force:
+        raise _taken(target.path)
 
 
 @contextmanager
@@ -49,58 +71,72 @@ def writing(target: Target, none: Vectors, *, force: bool) -> Iterator[Writer]:
     """Take vectors batch by batch.
 
     :param none: [0, width], of the dtype that is written.
-    :param force: whether a file that is there is replaced.
-    :raises FileNotFoundError: when there is no such folder.
-    :raises FileExistsError: when there is such a file, and it is not to be replaced. It stays as it was.
+    :param force: whether a file that is there is replaced. Until all is written it stays as it was.
+    :raises FileNotFoundError, IsADirectoryError, FileExistsError: as ``check_target``.
     """
+    check_target(target, force=force)
     if target.path is None:
         yield lambda vectors: _write_json(sys.stdout, vectors)
-    elif _is_stream(target.path):
-        with target.path.open("w", encoding="utf-8") as file:
+    elif is_stream(target.path):
+        with _stream(target.path) as file:
             yield lambda vectors: _write_json(file, vectors)
     else:
-        with _new_file(target.path, force=force) as new:
+        with _new_file(target.path, binary=target.format == "npy", force=force) as new:
             if target.format == "npy":
                 yield _npy_writer(new, none)
             else:
                 yield lambda vectors: _write_json(new, vectors)
 
 
-def _is_stream(path: Path) -> bool:
-    """A device or a pipe: written straight, for nothing can take its place."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+@contextmanager
+def _stream(path: Path) -> Iterator[Any]:
+    """Written straight, for nothing can take its place."""
+    with open_stream(path, "w", encoding="utf-8") as file:
+        try:
+            yield file
+        except BaseException:
+            discard(file)
+            raise
 
 
 @contextmanager
-def _new_file(target: Path, *, force: bool) -> Iterator[Any]:
+def _new_file(target: Path, *, binary: bool, force: bool) -> Iterator[Any]:
     """A temporary file that takes the target's place at the end; after an error nothing is left of it."""
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target}: there is no folder {target.parent}: make it first")
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder: give a file")
-    # Named before it is made, so that a signal at any moment finds what to remove.
-    temporary = target.parent / f".{target.name}-{secrets.token_hex(4)}"
+    place = _place(target)
+    # Named before it is made, so that a signal at any moment finds what to remove. The name is cut, as a file system
+    # has a limit that the target's own may be near to.
+    temporary = place.parent / f".{place.name[:32]}-{secrets.token_hex(4)}"
     try:
-        with temporary.open("x+b") if target.suffix == ".npy" else temporary.open("x", encoding="utf-8") as file:
+        with temporary.open("x+b") if binary else temporary.open("x", encoding="utf-8") as file:
+            if place.exists() and sys.platform != "win32":  # which has no more than a mark against writing
+                shutil.copymode(place, temporary)
             yield file
         if force:
-            temporary.replace(target)
+            temporary.replace(place)
         else:
-            _put(temporary, target)
+            _put(temporary, place)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def _place(target: Path) -> Path:
+    """Where a file is in truth: a link stays one, as where a shell writes into it."""
+    return Path(os.path.realpath(target)) if target.is_symlink() else target
+
+
+def _taken(target: Path) -> FileExistsError:
+    return FileExistsError(f"{target} exists: give another output, or --force to replace it")
+
+
 def _put(temporary: Path, target: Path) -> None:
     """Rename, but over no file that has come meanwhile. :raises FileExistsError: where one has."""
-    taken = FileExistsError(f"{target} exists: give another output, or --force to replace it")
     try:
         os.link(temporary, target)
     except FileExistsError:
-        raise taken from None
+        raise _taken(target) from None
     except OSError:  # a file system without hard links
         if target.exists():
-            raise taken from None
+            raise _taken(target) from None
         temporary.rename(target)
 
 

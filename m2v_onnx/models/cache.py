@@ -16,19 +16,21 @@ def cache_folder() -> Path:
 
     :raises ExportError: where the user has no home folder, and nothing else says where.
     """
-    if os.environ.get(CACHE_VARIABLE):
-        return Path(os.environ[CACHE_VARIABLE]).expanduser()
-    if sys.platform == "win32":
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        base = Path(given)
+    elif sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
     elif sys.platform == "darwin":
         base = Path("~/Library/Caches")
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     try:
-        return base.expanduser() / PRODUCER
+        return base.expanduser() if given else base.expanduser() / PRODUCER
     except RuntimeError as error:  # a container's user without a name, and HOME is not set
         raise ExportError(
-            "there is no home folder to keep exported models in: set M2V_ONNX_CACHE to a folder that can be written"
+            f"{base}: there is no home folder to keep exported models in: set {CACHE_VARIABLE} to a folder that can be"
+            " written, by its whole path"
         ) from error
 
 
