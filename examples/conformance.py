@@ -13,15 +13,15 @@ CI=true.
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pages
 import traced
 from debian import fetch
 
@@ -32,9 +32,6 @@ MODEL = ROOT / "models" / "potion-base-2M"
 
 BUILT = (".venv", "node_modules", "target", "build", "__pycache__")
 """What builds leave in an example's folder."""
-
-PAGE_BUNDLE = ROOT / "models" / "potion-base-8M-onnx"
-"""What the READMEs' programs print the vectors of."""
 
 TEXTS = ("It's dangerous to go alone!", "Take this.", "naïve 日本語 👍", "x" + "日é👍" * 8_000)
 """The last one is longer than what counts, and cut where no character ends in bytes, nor in UTF-16."""
@@ -242,7 +239,7 @@ def outcomes(example: Example, bundles: Sequence[Path], spoiled: Sequence[Path])
 
     if example.quiet:
         yield (f"{example.name} traced", *trace(example, folder, bundles[0]))
-    if steps(example):
+    if pages.steps(page(example)):
         failure = follow(example)
         yield f"{example.name} page", "failed" if failure else "passed", failure
 
@@ -260,30 +257,8 @@ def trace(example: Example, folder: Path, bundle: Path) -> tuple[str, str]:
     return ("failed", "\n".join(found)) if found else ("passed", "")
 
 
-@dataclass(frozen=True)
-class Step:
-    """One code block of a README: a file, by its name; or commands, and what they print, if that is shown."""
-
-    text: str
-    file: str = ""
-    prints: str | None = None
-
-
-BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
-START = "## From an empty folder\n"
-
-
-def steps(example: Example) -> list[Step]:
-    """What the README has under "From an empty folder": a file's name ends the line before it, as `embed.go`:"""
-    page = (HERE / example.name / "README.md").read_text(encoding="utf-8")
-    section = page.partition(START)[2].partition("\n## ")[0]
-    found: list[Step] = []
-    for block in BLOCK.finditer(section):
-        if block["language"] == "text":
-            found[-1] = replace(found[-1], prints=block["text"])
-        elif block["file"] or block["language"] == "sh":
-            found.append(Step(block["text"], block["file"] or ""))
-    return found
+def page(example: Example) -> Path:
+    return HERE / example.name / "README.md"
 
 
 def follow(example: Example) -> str:
@@ -292,16 +267,18 @@ def follow(example: Example) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "bundle/onnx").mkdir(parents=True)
     for name in ("text.onnx", "model.onnx_data"):
-        shutil.copy(PAGE_BUNDLE / "onnx" / name, folder / "bundle/onnx")
-    exported = "set -euo pipefail\n"
-    for step in steps(example):
+        shutil.copy(pages.BUNDLE / "onnx" / name, folder / "bundle/onnx")
+    # What the page has to set for itself.
+    unset = "unset ORT_DYLIB_PATH ORT_DISABLE_TELEMETRY ONNXRUNTIME_NODE_INSTALL\n"
+    exported = f"set -euo pipefail\n{unset}"
+    for step in pages.steps(page(example)):
         if step.file:
             (folder / step.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / step.file).write_text(step.text, encoding="utf-8")
             continue
         if "http.server" in step.text:  # the test opens the page
             continue
-        printed, failure = run(("bash", "-c", exported + step.text), folder, PAGE_BUNDLE)
+        printed, failure = run(("bash", "-c", exported + step.text), folder, pages.BUNDLE)
         failure = failure or (differs(printed, step.prints) if step.prints is not None else "")
         if failure:
             return failure

@@ -15,8 +15,10 @@ from pathlib import Path
 
 CHANGES = (
     "creat,mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir,"
-    "truncate"
+    "truncate,chdir"
 )
+"""A program that goes elsewhere (chdir) can write there by relative names, which strace does not show whole."""
+
 OPENS = "open,openat,openat2"
 ASKS = "connect,sendto,sendmsg,sendmmsg"
 # A "?" before a call: not every processor has it.
