@@ -231,7 +231,7 @@ print(resident() - start)
 """
     command = [sys.executable, "-c", script, str(EXAMPLES / "python"), str(COMMITTED_BUNDLE)]
     grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert int(grown) < 2_000, "KiB; with the memory pattern it was 4,336, without 0 to 300"
+    assert int(grown) < 2_000, "KiB; with the memory pattern it was 4,336, without it 4"
 
 
 def test_a_cut_text_has_the_same_tokens() -> None:
