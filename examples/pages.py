@@ -16,9 +16,7 @@ BUNDLE = HERE.parent / "models" / "potion-base-8M-onnx"
 """What the pages' programs print the vectors of."""
 
 START = "\n## From an empty folder\n"
-BLOCK = re.compile(
-    r"(?:`(?P<file>[\w./-]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
-)
+BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)

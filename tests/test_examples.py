@@ -195,6 +195,16 @@ def skip_untraced(conformance: ModuleType) -> None:
         pytest.skip(missing)
 
 
+def test_the_benchmarks_send_no_telemetry() -> None:
+    """Every one of them, for each is a module of this package."""
+    script = "import os, sys, benchmarks; assert 'onnxruntime' not in sys.modules; print(os.environ[sys.argv[1]])"
+    variables = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    for given, kept in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")):
+        command = [sys.executable, "-c", script, "ORT_DISABLE_TELEMETRY"]
+        result = subprocess.run(command, cwd=ROOT, env={**variables, **given}, capture_output=True, text=True)
+        assert result.stdout.strip() == kept, result.stderr
+
+
 QUIET = {
     "python/embed.py": "enable_mem_pattern = False",
     "node/embed.mjs": "enableMemPattern: false",
