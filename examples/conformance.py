@@ -270,7 +270,8 @@ def follow(example: Example) -> str:
         shutil.copy(pages.BUNDLE / "onnx" / name, folder / "bundle/onnx")
     # What the page has to set for itself.
     unset = "unset ORT_DYLIB_PATH ORT_DISABLE_TELEMETRY ONNXRUNTIME_NODE_INSTALL\n"
-    exported = f"set -euo pipefail\n{unset}"
+    kept = f"export CARGO_TARGET_DIR='{WORK / 'pages-target'}'\n"  # from run to run, as other tools' caches are
+    exported = f"set -euo pipefail\n{unset}{kept}"
     for step in pages.steps(page(example)):
         if step.file:
             (folder / step.file).parent.mkdir(parents=True, exist_ok=True)
@@ -292,7 +293,9 @@ def copy(example: Example) -> Path:
     for path in folder.glob("*"):
         if path.name not in BUILT:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.copytree(HERE / example.name, folder, ignore=shutil.ignore_patterns(*BUILT), dirs_exist_ok=True)
+    # Files as new as this run (not copy2): a build tool takes an older file for one that it has built.
+    ignored = shutil.ignore_patterns(*BUILT)
+    shutil.copytree(HERE / example.name, folder, ignore=ignored, copy_function=shutil.copy, dirs_exist_ok=True)
     return folder
 
 
@@ -300,7 +303,6 @@ def environment(bundle: Path) -> dict[str, str]:
     variables = {
         **os.environ,
         "BUNDLE": str(bundle),
-        "CARGO_TARGET_DIR": str(WORK / "rust/target"),
         "ONNXRUNTIME": f"{WORK / 'native'};{WORK / 'native/usr'}",  # for C++
         "ONNXRUNTIME_NODE_INSTALL": "skip",  # of CUDA
         "LC_ALL": "C.UTF-8",  # Java reads its arguments in the locale's encoding
