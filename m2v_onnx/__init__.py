@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from m2v_onnx import telemetry
+
 if TYPE_CHECKING:
     from m2v_onnx.errors import (
         ExportError,
@@ -39,6 +41,9 @@ __all__ = [
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
 ]
+
+
+telemetry.switch_off()  # before anything imports onnxruntime, which looks at it then
 
 
 def __getattr__(name: str) -> Any:

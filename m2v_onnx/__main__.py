@@ -2,7 +2,7 @@
 
 import sys
 
-from m2v_onnx.cli import main
+from m2v_onnx.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

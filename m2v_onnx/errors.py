@@ -18,7 +18,20 @@ class InvalidModelError(M2vOnnxError, ValueError):
 
 
 class InvalidTextError(M2vOnnxError, ValueError):
-    """A text that is no Unicode text: it holds a lone surrogate. Replace it, or decode the bytes it came from anew."""
+    """A text that cannot be tokenized: it holds a lone surrogate, or what the tokenizer has no token for and no unknown
+    token either; or a line that is no text. The message says which one and what to do.
+
+    :ivar number: which of the texts, from 0; None where it is told otherwise.
+    """
+
+    def __init__(self, reason: str, *, number: int | None = None) -> None:
+        """:param reason: what is wrong; with a number it goes on after "text 7"."""
+        super().__init__(reason if number is None else f"text {number} {reason}")
+        self.reason, self.number = reason, number
+
+    def counted_from(self, first: int) -> "InvalidTextError":
+        """The same of a text among more. :param first: the number of the first of those that were counted."""
+        return self if self.number is None else InvalidTextError(self.reason, number=first + self.number)
 
 
 class ExportError(M2vOnnxError, RuntimeError):

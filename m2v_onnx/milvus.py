@@ -65,6 +65,6 @@ class Model2VecEmbeddingFunction:
         return self._encode(texts)
 
     def _encode(self, texts: list[str]) -> list[npt.NDArray[Any]]:
-        if isinstance(texts, (str, bytes)):
-            raise TypeError(f"expected a list of texts, got a single {type(texts).__name__}: pass [text]")
+        if isinstance(texts, str):  # of which encode makes a single vector
+            raise TypeError("expected a list of texts, got a single str: pass [text]")
         return list(self.model.encode(texts, dtype=self.dtype))

@@ -1,14 +1,12 @@
 """``OnnxStaticModel``: the runtime behind model2vec's interface."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from m2v_onnx.errors import InvalidModelError, InvalidTextError, MissingExtraError
 from m2v_onnx.limits import DEFAULT_MAX_LENGTH, UNSET, Unset, at_least_one, token_limit
@@ -16,14 +14,12 @@ from m2v_onnx.models.bundle import ModelFiles
 from m2v_onnx.models.format import CONFIG
 from m2v_onnx.models.locate import LocateOptions, locate
 from m2v_onnx.models.metadata import Metadata
-from m2v_onnx.vectors.batching import batches, default_threads, in_order
+from m2v_onnx.ort import onnxruntime
+from m2v_onnx.vectors.batching import Workers, batches, default_threads, in_order, shared
 from m2v_onnx.vectors.dtypes import VectorType, as_type
 from m2v_onnx.vectors.encoder import TokenizerName, open_encoder
-from m2v_onnx.vectors.ragged import check_unicode
 from m2v_onnx.vectors.session import Provider, SessionConfig, Vectors, Wanted
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+from m2v_onnx.vectors.texts import as_texts, checked_texts
 
 BATCH_SIZE = 4096
 """Texts worked on at a time. model2vec has 1024; among more there are more of the same length."""
@@ -33,6 +29,9 @@ FEW_TEXTS = 256
 
 SHARES = 2
 """Batches a thread, where the number of texts is known: the last ones end at about the same time."""
+
+SHARE = 128
+"""Texts of a batch that a thread gets at least, where threads share one batch of a stream."""
 
 
 ELSEWHERE = {
@@ -123,8 +122,7 @@ class OnnxStaticModel:
             if isinstance(max_length, Unset):
                 raise InvalidModelError(f"{files.folder / CONFIG}: {error}") from error
             raise
-        self._pool: ThreadPoolExecutor | None = None
-        self._process = os.getpid()
+        self._workers: Workers | None = None
 
     @classmethod
     def from_pretrained(cls, path: str | Path, **options: Unpack[LoadOptions]) -> Self:
@@ -176,7 +174,8 @@ class OnnxStaticModel:
     ) -> npt.NDArray[Any]:
         """Make the vectors of some texts.
 
-        :param sentences: one text, or any iterable of them.
+        :param sentences: one text, or any iterable of them: a list, a generator, a column of pandas, Polars, Arrow or
+            numpy.
         :param show_progress_bar: show one (tqdm) on standard error.
         :param max_length: tokens that a text is truncated to, None for no limit; by default the model's.
         :param normalize: whether to divide by the L2 norm; by default the model's.
@@ -193,9 +192,10 @@ class OnnxStaticModel:
         if isinstance(sentences, str):
             return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype)
         size = at_least_one("batch_size", batch_size)
-        texts = sentences if isinstance(sentences, (list, tuple)) else list(_iterable(sentences))
+        given = as_texts(sentences)
+        texts = given if isinstance(given, (list, tuple)) else list(given)
         if len(texts) <= FEW_TEXTS and len(texts) <= size and not show_progress_bar:
-            return as_type(self._encoder.vectors(_checked(texts), length, wanted), dtype)
+            return as_type(self._encoder.vectors(checked_texts(texts), length, wanted), dtype)
         none = self._none_of(dtype)
         vectors = np.empty((len(texts), *none.shape[1:]), none.dtype)
         done = 0
@@ -218,6 +218,10 @@ class OnnxStaticModel:
         dtype: VectorType = "float32",
     ) -> Iterator[npt.NDArray[Any]]:
         """As ``encode``, for a stream of texts of any length: only a few batches are in memory.
+
+        Of an iterator, a generator say, nothing is read after a batch before that batch's vectors were handed out: its
+        next texts may depend on them, or wait for them. The threads share each batch, so batches of some thousand texts
+        are the fastest. A list is read some batches ahead.
 
         :return: float32, or the dtype, [batch_size, dim] a batch, in order; the last one may be shorter.
         """
@@ -247,8 +251,9 @@ class OnnxStaticModel:
         """
         size = at_least_one("batch_size", batch_size)
         length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
-        results = self._batches(_iterable(sentences), size, length, wanted)
-        total = len(sentences) if isinstance(sentences, Sequence) else None
+        given = as_texts(sentences)
+        results = self._batches(given, size, length, wanted)
+        total = len(given) if isinstance(given, Sequence) else None
         return _progress(results, total) if show_progress_bar else results
 
     def tokenize(self, sentences: Sequence[str]) -> list[list[int]]:
@@ -256,7 +261,7 @@ class OnnxStaticModel:
 
         As in model2vec the text is not cut before: that is ``encode``'s.
         """
-        return self._encoder.tokenize(_checked(list(_iterable(sentences))), self.max_length)
+        return self._encoder.tokenize(checked_texts(list(as_texts(sentences))), self.max_length)
 
     def _none_of(self, dtype: VectorType) -> npt.NDArray[Any]:
         """No vectors of a type: its numpy dtype and its width. :raises ValueError: when there is no such type."""
@@ -266,28 +271,33 @@ class OnnxStaticModel:
         return "unit" if (self.normalize if normalize is None else normalize) else "mean"
 
     def _batches(self, texts: Iterable[str], size: int, max_length: int | None, wanted: Wanted) -> Iterator[Vectors]:
-        """Batches of ``size`` texts, worked on side by side, in their order."""
-        work = enumerate(batches(texts, size))
-        results_of = partial(self._batch, size=size, max_length=max_length, wanted=wanted)
-        if self.threads == 1:
-            return map(results_of, work)
-        return in_order(self._threads(), results_of, work, 2 * self.threads)
+        """Batches of ``size`` texts, in their order, in the model's threads.
 
-    def _batch(self, numbered: tuple[int, Sequence[str]], size: int, max_length: int | None, wanted: Wanted) -> Vectors:
-        """One batch of many; an error names the text by its place among all of them."""
-        number, texts = numbered
+        Of a list some batches are worked on side by side. Anything else may be a stream, whose next text somebody
+        gives when he has the vectors of the last ones: there nothing is read ahead of them.
+        """
+        vectors_of = partial(self._batch, max_length=max_length, wanted=wanted)
+        if isinstance(texts, Sequence) or self.threads == 1:
+            work = ((i * size, batch) for i, batch in enumerate(batches(texts, size)))
+            if self.threads == 1:
+                return map(vectors_of, work)
+            return in_order(self._threads(), vectors_of, work, 2 * self.threads)
+        # One share a thread: of more shares the overhead was seen to cost more than the last ones' even end gives.
+        shares = shared(self._threads(), vectors_of, texts, size, max(SHARE, -(-size // self.threads)))
+        return (batch[0] if len(batch) == 1 else np.concatenate(batch) for batch in shares)
+
+    def _batch(self, numbered: tuple[int, Sequence[str]], max_length: int | None, wanted: Wanted) -> Vectors:
+        """One batch of many; an error names the text by its place among all of them, from the number of the first."""
+        first, texts = numbered
         try:
-            return self._encoder.vectors(_checked(texts, number * size), max_length, wanted)
-        except InvalidTextError:
-            check_unicode(texts, number * size)
-            raise
+            return self._encoder.vectors(checked_texts(texts, first), max_length, wanted)
+        except InvalidTextError as error:
+            raise error.counted_from(first) from error.__cause__
 
-    def _threads(self) -> "ThreadPoolExecutor":
-        from concurrent.futures import ThreadPoolExecutor  # here, for it costs 6 ms and a query does not need it
-
-        if self._pool is None or self._process != os.getpid():
-            self._pool, self._process = ThreadPoolExecutor(self.threads, "m2v-onnx"), os.getpid()
-        return self._pool
+    def _threads(self) -> Workers:
+        if self._workers is None:
+            self._workers = Workers(self.threads)
+        return self._workers
 
     def __getstate__(self) -> dict[str, Any]:
         if self._options.get("session_options") is not None:
@@ -305,36 +315,25 @@ class OnnxStaticModel:
         )
 
     def __repr__(self) -> str:
-        return f"OnnxStaticModel({str(self.files.graph)!r}, dim={self.dim})"
+        return f"OnnxStaticModel({str(self.files.folder)!r}, dim={self.dim}, tokens_from={self.tokens_from!r})"
 
 
 def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]:
     known = LoadOptions.__annotations__
     for name in options:
         if name not in known:
-            hint = f" ({ELSEWHERE[name]})" if name in ELSEWHERE else ""
+            hint = f" ({ELSEWHERE[name]})" if name in ELSEWHERE else _did_you_mean(name, known)
             raise TypeError(f"unexpected option {name!r}{hint}: expected some of {', '.join(sorted(known))}")
     where = {key: value for key, value in options.items() if key in LocateOptions.__annotations__}
     how = {key: value for key, value in options.items() if key not in where}
     return LocateOptions(**where), how  # type: ignore[typeddict-item]
 
 
-def _iterable(sentences: Iterable[str]) -> Iterable[str]:
-    """:raises TypeError: for a single text, and for what cannot be iterated."""
-    if isinstance(sentences, (str, bytes)):
-        raise TypeError(f"expected a list of texts, got a single {type(sentences).__name__}: pass [text]")
-    if not isinstance(sentences, Iterable):
-        raise TypeError(f"expected a list of texts, got {type(sentences).__name__}: pass a list of str")
-    return sentences
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
 
-
-def _checked(texts: Sequence[str], first: int = 0) -> Sequence[str]:
-    """:param first: the number of the first, for the error. :raises TypeError: for one that is no text."""
-    if set(map(type, texts)) != {str}:  # a look at all of them in C, then one by one
-        for i, text in enumerate(texts, first):
-            if not isinstance(text, str):
-                raise TypeError(f"expected texts (str), got {type(text).__name__} at position {i}: pass a list of str")
-    return texts
+    close = get_close_matches(name, known, 1)
+    return f" (do you mean {close[0]!r}?)" if close else ""
 
 
 def _progress(results: Iterator[Vectors], batches_of: int | None) -> Iterator[Vectors]:

@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ def truncated(name: str, keep: float) -> Change:
 
 def replaced(name: str, content: bytes) -> Change:
     return lambda folder: (folder / name).write_bytes(content)
+
+
+def removed(name: str) -> Change:
+    return lambda folder: (folder / name).unlink()
 
 
 def tensors(change: Callable[[dict[str, Array]], dict[str, Array]]) -> Change:
@@ -226,7 +231,7 @@ DAMAGED_BUNDLES: dict[str, tuple[Change, str]] = {
         for name in (BAG, PADDED, TABLE, "tokenizer.json", "golden.json")
     },
     **{
-        f"{name} missing": (lambda folder, name=name: (folder / name).unlink(), rf"file {name} is missing")  # type: ignore[misc]
+        f"{name} missing": (removed(name), rf"{name}: this file of the bundle is missing")
         for name in (BAG, TABLE, "tokenizer.json")
     },
     "table too long": (replaced(TABLE, bytes(8_000_000)), r"expected 7,559,168 bytes, got 8,000,000"),
@@ -243,9 +248,32 @@ DAMAGED_BUNDLES: dict[str, tuple[Change, str]] = {
 def test_damaged_bundle(name: str, bundle: Path) -> None:
     change, message = DAMAGED_BUNDLES[name]
     change(bundle)
+    if not name.startswith(NOT_OPENED):
+        with pytest.raises(InvalidModelError, match=message):
+            OnnxStaticModel.from_pretrained(bundle, tokenizer="tokenizers").encode(CORPUS)
     with pytest.raises(InvalidModelError, match=message):
-        OnnxStaticModel.from_pretrained(bundle)
-    with pytest.raises(InvalidModelError, match=message):
+        verify_bundle(bundle)
+
+
+NOT_OPENED = (PADDED, "golden.json")
+"""Files that are there for others; vectors need none of them."""
+
+
+@pytest.mark.parametrize("change", ["missing", "edited"])
+@pytest.mark.parametrize("name", ["README.md", "golden.json", "onnx/model.onnx", "tokenizer_config.json"])
+def test_what_is_not_needed_is_not_looked_at(
+    change: str, name: str, bundle: Path, potion: OnnxStaticModel, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A .dockerignore with *.md, a card edited on the Hub: the model opens; `verify` tells."""
+    if change == "missing":
+        (bundle / name).unlink()
+    else:
+        (bundle / name).write_bytes((bundle / name).read_bytes() + b"\n")
+    model = OnnxStaticModel.from_pretrained(bundle)
+    np.testing.assert_array_equal(model.encode(CORPUS), potion.encode(CORPUS))
+    told = [str(warning.message) for warning in recwarn if "nanotoken cannot be checked" in str(warning.message)]
+    assert bool(told) == (name == "golden.json" and change == "edited" and find_spec("nanotoken") is not None)
+    with pytest.raises(InvalidModelError, match=name):
         verify_bundle(bundle)
 
 

@@ -16,14 +16,14 @@ import numpy.typing as npt
 import pytest
 
 from m2v_onnx import OnnxStaticModel
-from m2v_onnx.cli import main
+from m2v_onnx.commands.main import main
 from m2v_onnx.models.format import BAG, TABLE
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 from tests.test_dtypes import assert_near
 
 COMMANDS = ("export", "embed", "verify", "info", "demo")
 BUNDLE = str(POTION_BUNDLE)
-MAIN = "import sys; from m2v_onnx.cli import main; sys.exit(main())"
+MAIN = "import sys; from m2v_onnx.commands.main import main; sys.exit(main())"
 
 Stdin = Callable[[bytes], None]
 
@@ -120,7 +120,8 @@ def test_mistyped_options_show_the_command_s_own(option: str, capsys: pytest.Cap
     ("arguments", "message"),
     [
         (["embed", BUNDLE, "text", "--input", "a.txt"], "got texts and --input: give one of them"),
-        (["embed", BUNDLE, "--input", "a.csv"], "--input: expected a .txt or .jsonl file, got a.csv"),
+        (["embed", BUNDLE, "--input", "a.csv"], "--input: expected a .txt or .jsonl file, also .gz or .zst, got a.csv"),
+        (["embed", BUNDLE, "text", "--format", "txt"], "got texts as arguments, and --format or --skip-blank"),
         (["embed", BUNDLE, "text", "--output", "a.csv"], "--output: expected a .npy or .jsonl file, got a.csv"),
     ],
 )
@@ -257,13 +258,13 @@ def test_embed_without_limit(capsys: pytest.CaptureFixture[str], potion: OnnxSta
 
 def test_embed_jsonl_to_jsonl(tmp_path: Path, potion: OnnxStaticModel) -> None:
     """Strings and objects; the key is an option."""
-    lines = ['"a whale"', '{"text": "zw\\u00f6lf", "id": 3}', "", '{"id": 4, "text": "\\n"}']
+    lines = ['"a whale"', '{"text": "zw\\u00f6lf", "id": 3}', '{"id": 4, "text": "\\n"}']
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
     out = tmp_path / "out.jsonl"
     assert main(["embed", BUNDLE, "-i", str(tmp_path / "in.jsonl"), "-o", str(out)]) == 0
     np.testing.assert_array_equal(rows(out.read_text()), potion.encode(["a whale", "zwölf", "\n"]))
     (tmp_path / "in.jsonl").write_text('{"body": "a whale"}')
-    assert main(["embed", BUNDLE, "-i", str(tmp_path / "in.jsonl"), "-o", str(out), "--field", "body"]) == 0
+    assert main(["embed", BUNDLE, "-i", str(tmp_path / "in.jsonl"), "-o", str(out), "--field", "body", "--force"]) == 0
     np.testing.assert_array_equal(rows(out.read_text()), potion.encode(["a whale"]))
 
 
@@ -271,11 +272,16 @@ def test_embed_jsonl_to_jsonl(tmp_path: Path, potion: OnnxStaticModel) -> None:
     ("content", "message"),
     [
         (b'"fine"\n{nonsense', "line 2: expected JSON"),
-        (b'{"body": "a"}', "line 1: no 'text' in ['body']: see --field"),
-        (b'"fine"\n\n7', "line 3: expected a text, got int"),
+        (b'{"body": "a"}', "line 1: no 'text' in ['body']: give the text's key by --field"),
+        (b'"fine"\n7', "line 2: expected a text, got int"),
+        (b'"fine"\n \n"fine"', "line 2: it is blank, and a vector for each line was expected: give --skip-blank"),
+        (b'{"text": NaN}', "line 1: expected a text, got float"),
+        (b'{"text": ["a"]}', "line 1: expected a text, got list"),
+        (b"[" * 100_000, "line 1: expected JSON"),
+        (b"\xff\xfe" + '"a"'.encode("utf-16-le"), "expected UTF-8, got UTF-16"),
         (b'{"text": null}', "line 1: expected a text, got NoneType"),
         (b'"caf\xe9"', "line 1: expected UTF-8"),
-        (b'"fine"\n"\\ud800"', "text 1 has a lone surrogate, U+D800"),
+        (b'"fine"\n"\\ud800"', "line 2: its text has a lone surrogate, U+D800"),
     ],
 )
 def test_embed_lines_that_are_no_texts(
@@ -284,7 +290,7 @@ def test_embed_lines_that_are_no_texts(
     """Named by their line; no half of a file is left, and what was there before stays."""
     (tmp_path / "in.jsonl").write_bytes(content)
     (tmp_path / "out.npy").write_bytes(b"before")
-    arguments = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.npy")]
+    arguments = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.npy"), "--force"]
     assert message in failed(capsys, "embed", BUNDLE, *arguments)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.npy"]
     assert (tmp_path / "out.npy").read_bytes() == b"before"
@@ -373,7 +379,7 @@ def test_help_without_any_extra() -> None:
 import sys
 for name in ("onnx", "model2vec", "huggingface_hub", "tqdm", "pymilvus", "onnxruntime", "numpy", "tokenizers"):
     sys.modules[name] = None
-from m2v_onnx.cli import main
+from m2v_onnx.commands.main import main
 main([sys.argv[1], "--help"])
 """
     for command in COMMANDS:

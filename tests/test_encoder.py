@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model2vec import StaticModel
 
-from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
+from m2v_onnx import InvalidModelError, InvalidTextError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.vectors.by_graph import TextGraph
 from m2v_onnx.vectors.by_nanotoken import CACHE_ENTRIES
 from m2v_onnx.vectors.encoder import TokenizerName
+from m2v_onnx.vectors.session import Vectors, Wanted
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 from tests.texts import CODE_POINTS, TEXTS
 
@@ -239,3 +240,29 @@ print(resident() - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 4 << 20
+
+
+@pytest.mark.parametrize("tokenizer", ["graph", "tokenizers", "nanotoken"])
+def test_long_documents_are_cut_before_they_are_tokenized(
+    tokenizer: TokenizerName, potion_reference: StaticModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the first 3,072 characters do not count, and do not cost: a lone surrogate there is not seen either."""
+    if tokenizer == "nanotoken" and find_spec("nanotoken") is None:
+        pytest.skip("nanotoken is not installed")
+    model = OnnxStaticModel.from_pretrained(POTION_BUNDLE, tokenizer=tokenizer)
+    given: list[int] = []
+    of_graph = TextGraph.vectors
+
+    def spy(self: TextGraph, texts: Sequence[str], wanted: Wanted) -> Vectors:
+        given.extend(map(len, texts))
+        return of_graph(self, texts, wanted)
+
+    monkeypatch.setattr(TextGraph, "vectors", spy)
+    long = "zwölf Wale, 漢字. " * 100_000
+    texts = ["a whale", long, "", long + "\ud800"]
+    vectors = model.encode(texts)
+    np.testing.assert_allclose(vectors[:3], potion_reference.encode(texts[:3]), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(vectors[3], vectors[1], rtol=0, atol=1e-6)
+    assert max(given, default=0) <= 3072
+    with pytest.raises(InvalidTextError, match="text 2 has a lone surrogate"):
+        model.encode(["a", long, "\ud800" + long, long])

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from model2vec import StaticModel
 from safetensors.numpy import load_file, save_file
@@ -27,6 +26,7 @@ from m2v_export.graphs.kinds import bag_graph
 from m2v_onnx import ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.models.bundle import sha256
 from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE, TEXT
+from m2v_onnx.ort import onnxruntime
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE, CORPUS, POTION, ROOT, Pair, make_tokenizer
 
 Pairs = Callable[[str], Pair]
@@ -376,7 +376,7 @@ def test_full_disk(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
 def test_the_system_refuses_to_write_more(tmp_path: Path) -> None:
     """With a real limit of the kernel, in the middle of the table."""
     script = (
-        "import resource, sys; from m2v_onnx.cli import main;"
+        "import resource, sys; from m2v_onnx.commands.main import main;"
         " resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000)); sys.exit(main(sys.argv[1:]))"
     )
     arguments = [sys.executable, "-c", script, "export", str(POTION), str(tmp_path / "out")]

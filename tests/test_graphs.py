@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import pytest
 
 from m2v_export.bundle.write import write_single_file
@@ -20,6 +19,7 @@ from m2v_export.source.embedding import Embedding, reference_vectors
 from m2v_export.source.precision import stored_as
 from m2v_onnx.models.format import BAG, FORMAT_VERSION, IR_VERSION, ONE, OPSET, PADDED, TEXT
 from m2v_onnx.models.metadata import Metadata
+from m2v_onnx.ort import onnxruntime
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE
 
 Array = npt.NDArray[Any]
@@ -318,10 +318,11 @@ def test_memory_follows_the_tokens() -> None:
     script = """
 import resource, sys, tempfile
 from pathlib import Path
-import numpy as np, onnxruntime
+import numpy as np
 from m2v_export.source.embedding import Embedding
 from m2v_export.graphs.kinds import bag_graph
 from m2v_export.bundle.write import write_single_file
+from m2v_onnx.ort import onnxruntime
 
 table = np.ones((1000, 256), np.float32)
 embedding = Embedding(table=table, mapping=None, weights=None, unk_token_id=None, normalize=True)

@@ -17,7 +17,7 @@ from model2vec.inference.mlp import Activation, Layer, MLPHead
 from m2v_export import ExportError, export_model, exporter, verify_bundle
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_onnx import OnnxStaticModel, OnnxStaticModelPipeline
-from m2v_onnx.cli import main
+from m2v_onnx.commands.main import main
 from m2v_onnx.errors import InvalidModelError
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE, make_source
 

@@ -211,6 +211,8 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         ("nul\0byte", r"no name of a Hub repository"),
         ("nope", r"no file or folder nope; not one of the models .*; no name of a Hub repository \(owner/name\)$"),
         ("potion-base-2m", r"do you mean minishlab/potion-base-2M\?"),
+        ("minishlab/potion-base-8m", r"do you mean minishlab/potion-base-8M\?"),
+        ("minishlab/potion-bas-8M", r"do you mean minishlab/potion-base-8M\?"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="the messages have POSIX paths")
@@ -276,3 +278,29 @@ def test_a_bundle_moves_with_its_folder(source: Path, tmp_path: Path) -> None:
     bundle = export_model(source, tmp_path / "first").folder
     moved = bundle.rename(tmp_path / "second")
     assert OnnxStaticModel.from_pretrained(moved).encode(["whale"]).shape == (1, 24)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no users without a name")
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("{source}", "there is no home folder to keep exported models in: set M2V_ONNX_CACHE"),
+        ("owner/name", "there is no home folder to keep models of the Hub in: set HF_HOME"),
+        ("~/bundle", "there is no home folder: give the whole path, or set HOME"),
+    ],
+)
+def test_no_home(model: str, message: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user id has no name."""
+    import pwd
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "M2V_ONNX_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(M2vOnnxError, match=message) as info:
+        locate(model.format(source=source))
+    assert "\n" not in str(info.value)
+    assert not any(path.name == "~" for path in tmp_path.iterdir())

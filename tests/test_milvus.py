@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from m2v_onnx import Model2VecEmbeddingFunction, OnnxStaticModel
-from m2v_onnx.demo import QUERIES, TEXTS, demo
+from m2v_onnx.commands.demo import QUERIES, TEXTS, demo
 from m2v_onnx.errors import MissingExtraError
 from tests.conftest import CORPUS, POTION_BUNDLE
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
-import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from model2vec import StaticModel
 
 from m2v_onnx import OnnxStaticModel
+from m2v_onnx.ort import onnxruntime
 from tests.conftest import ALL_MODELS, CORPUS, POTION_BUNDLE, Pair
 from tests.test_graphs import flat
 from tests.test_text_helpers import pack

@@ -17,7 +17,7 @@ from m2v_export.source.embedding import Embedding, codes_of
 from m2v_export.source.precision import PRECISIONS, stored_as
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_onnx import OnnxStaticModel
-from m2v_onnx.cli import main
+from m2v_onnx.commands.main import main
 from m2v_onnx.errors import MissingExtraError
 from m2v_onnx.vectors.session import SessionConfig
 from tests.conftest import CORPUS, POTION, make_source

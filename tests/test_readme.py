@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from m2v_onnx.cli import main
+from m2v_onnx.commands.main import main
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import pytest
 from model2vec import StaticModel
 from onnx import helper
@@ -27,6 +26,7 @@ from m2v_export import export_model
 from m2v_export.graphs.builder import Graph
 from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.models.format import BAG, PADDED
+from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.batching import similar
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 
@@ -231,8 +231,9 @@ def test_after_a_fork(intra_op_threads: int) -> None:
     """A model with running threads, its own and onnxruntime's, is used in the child and still in the parent."""
     script = """
 import os, sys
-import numpy as np, onnxruntime
+import numpy as np
 from m2v_onnx import OnnxStaticModel
+from m2v_onnx.ort import onnxruntime
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = int(sys.argv[2])
 model = OnnxStaticModel.from_pretrained(sys.argv[1], threads=2, session_options=options)

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from tokenizers.normalizers import BertNormalizer
 
 from m2v_export.text.samples import SCRIPTS, code_point_texts, fuzzed_texts, invalid_texts
 from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM
+from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS
 from tests.test_text_helpers import (
     assert_exact,

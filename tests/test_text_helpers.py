@@ -8,13 +8,13 @@ from unittest.mock import patch
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
 from m2v_export.text.tables.probe import Characters, read_characters
 from m2v_export.text.wordpiece import WordPieceTables, build_ids, read_tables
+from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
 from tests.conftest import POTION
 

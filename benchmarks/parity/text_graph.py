@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from tabulate import tabulate
 from tokenizers import Tokenizer
 
@@ -19,6 +18,7 @@ from benchmarks.shared import SHARED, lines, naughty_strings, need_shared
 from m2v_export.graphs.builder import Graph
 from m2v_export.text import Limits, read_tokenizer
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
 
 MODELS = ("potion-base-2M", "minilm-256")

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from model2vec import StaticModel
 from model2vec.version import __version__ as model2vec_version
 
@@ -27,6 +26,7 @@ from benchmarks.quality.plot import plot
 from benchmarks.quality.report import report
 from benchmarks.quality.speed import speeds
 from benchmarks.shared import SHARED, need_shared
+from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.dtypes import VectorType, as_type
 
 DOCS = Path(__file__).parents[2] / "docs"

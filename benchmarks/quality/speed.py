@@ -5,13 +5,13 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
 import numpy as np
-import onnxruntime
 
 from m2v_export.bundle.write import write_graph, write_table
 from m2v_export.graphs.kinds import bag_graph, one_graph
 from m2v_export.source.embedding import Embedding
 from m2v_export.source.precision import PRECISIONS, stored_as
 from m2v_onnx.models.format import BAG, ONE, TABLE
+from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.session import LOG_ERRORS
 
 DIM = 256

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+# Before any contender imports onnxruntime, which otherwise writes files under the home folder and asks the network.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 Encode = Callable[[list[str]], Any]
 
 

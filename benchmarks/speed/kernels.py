@@ -13,11 +13,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import onnxruntime
 from tabulate import tabulate
 
 from benchmarks.speed.texts import sets
 from m2v_onnx import OnnxStaticModel
+from m2v_onnx.ort import onnxruntime
 
 BUNDLE = Path(__file__).parents[2] / "models" / "potion-base-2M-onnx"
 TEXTS = 20_000

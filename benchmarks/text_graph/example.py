@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from m2v_export.graphs.arrays import positions
@@ -22,6 +21,7 @@ from m2v_export.text.tables.utf8 import PADDED
 from m2v_export.text.wordpiece import build_ids, read_tables
 from m2v_export.text.wordpiece.pieces.match import match_pieces
 from m2v_export.text.wordpiece.pieces.search import Pieces
+from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_graph import pack
 
 POTION = Path(__file__).parents[2] / "models" / "potion-base-2M" / "tokenizer.json"

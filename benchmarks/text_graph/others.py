@@ -21,7 +21,6 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 from tabulate import tabulate
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
@@ -31,6 +30,7 @@ from benchmarks.text_graph.unigram import END, read_pieces, unigram
 from m2v_export.graphs.arrays import positions
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.samples import fuzzed_texts
+from m2v_onnx.ort import onnxruntime as ort
 
 BATCH = 256
 VOCABULARY, TRAINING_LINES = 8_000, 10_000

@@ -24,11 +24,11 @@ from unicodedata import name as character_name
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
-import onnxruntime as ort
 from model2vec import StaticModel
 
 from benchmarks.shared import SHARED, lines, need_shared
 from m2v_export import export_model
+from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_graph import pack
 
 Side = Callable[[list[str]], object]

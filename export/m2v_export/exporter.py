@@ -11,14 +11,14 @@ from m2v_export.bundle.card import card
 from m2v_export.bundle.check import Differences, check_bundle
 from m2v_export.bundle.check_text import check_text_ids
 from m2v_export.bundle.companions import config, tokenizer_files
-from m2v_export.bundle.golden import dump, golden
+from m2v_export.bundle.golden import TEXTS, dump, golden
 from m2v_export.bundle.write import new_folder, write_graph, write_single_file, write_table
 from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
 from m2v_export.source.model import Source, is_source, read_folder, read_static_model
 from m2v_export.source.model import read_tokenizer as read_tokenizer_file
 from m2v_export.source.reduce import reduced
 from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer, text_graph
-from m2v_onnx.errors import ExportError, InvalidModelError, ModelNotFoundError
+from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
 from m2v_onnx.limits import UNSET, Unset, token_limit
 from m2v_onnx.models import hub
 from m2v_onnx.models.bundle import read_bundle, sha256
@@ -186,7 +186,15 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     embedding = model.embedding
     for name, content in tokenizer_files(model).items():
         (folder / name).write_bytes(content)
-    (folder / GOLDEN).write_bytes(dump(golden(model)))
+    notes = []
+    golden_texts = golden(model)
+    (folder / GOLDEN).write_bytes(dump(golden_texts))
+    left_out = len(TEXTS) - len(golden_texts["texts"])
+    if left_out:
+        notes.append(
+            f"{GOLDEN} lacks {left_out} of {len(TEXTS)} texts: the tokenizer has no unknown token, and refuses"
+            " texts with characters that it has no token for."
+        )
     (folder / BAG).parent.mkdir()
     if not single_file:
         write_table(folder / TABLE, embedding)
@@ -201,12 +209,12 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     write(ONE, one_graph(embedding, _metadata(model, "one").props()))
     write(PADDED, padded_graph(embedding, _metadata(model, "model").props()))
     try:
-        write(TEXT, _text_graph(model))
-        check_text_ids(folder / TEXT, model.tokenizer, model.max_length)
-    except (UnsupportedTokenizer, ExportError) as error:
-        (folder / TEXT).unlink(missing_ok=True)
-        return [f"There is no {TEXT}, for the tokenizer cannot be put into a graph exactly: {error}."]
-    return []
+        graph = _text_graph(model)
+    except UnsupportedTokenizer as error:
+        return [*notes, f"There is no {TEXT}, for the tokenizer cannot be put into a graph exactly: {error}."]
+    write(TEXT, graph)
+    check_text_ids(folder / TEXT, model.tokenizer, model.max_length)
+    return notes
 
 
 def _text_graph(model: Source) -> ModelProto:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, TEXT, TOKENIZER
+from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, TABLE, TEXT, TOKENIZER
 
 FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
 """Where other exporters put theirs."""
@@ -25,6 +25,17 @@ class ModelFiles:
     graph: Path
     folder: Path
     config: Mapping[str, Any]
+
+    def checked(self, path: Path) -> Path:
+        """A file that is about to be opened, and for a graph its table.
+
+        :raises InvalidModelError: when one of these is missing, or not of the size that the bundle was written with.
+        """
+        manifest = self.manifest
+        for name in (path.relative_to(self.folder).as_posix(), *([TABLE] if path.suffix == ".onnx" else [])):
+            if name in manifest:
+                check_size(self.folder / name, manifest[name]["size"])
+        return path
 
     @property
     def tokenizer(self) -> Path:
@@ -52,16 +63,14 @@ class ModelFiles:
 
 
 def read_bundle(folder: Path) -> ModelFiles | None:
-    """A bundle's files; None where the folder is none.
+    """A bundle's files; None where the folder is none. Each is looked at when it is opened.
 
-    :raises InvalidModelError: when a file is missing or not of the size that the bundle was written with.
+    :raises InvalidModelError: when config.json is damaged.
     """
     config = read_config(folder)
     if MANIFEST not in config:
         return None
-    files = ModelFiles(folder / BAG, folder, config)
-    check_sizes(files)
-    return files
+    return ModelFiles(folder / BAG, folder, config)
 
 
 def read_graph_file(path: Path) -> ModelFiles:
@@ -69,10 +78,7 @@ def read_graph_file(path: Path) -> ModelFiles:
     folder = next(
         (folder for folder in (path.parent, path.parent.parent) if (folder / TOKENIZER).is_file()), path.parent
     )
-    files = ModelFiles(path, folder, read_config(folder))
-    if MANIFEST in files.config:
-        check_sizes(files)
-    return files
+    return ModelFiles(path, folder, read_config(folder))
 
 
 def read_foreign(folder: Path) -> ModelFiles | None:
@@ -101,21 +107,24 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def check_size(path: Path, expected: int) -> None:
+    """:raises InvalidModelError: for a file that is missing or of another size than recorded."""
+    if not path.is_file():
+        raise InvalidModelError(f"{path}: this file of the bundle is missing: copy it or export the model again")
+    size = path.stat().st_size
+    if size != expected:
+        raise InvalidModelError(f"{path}: expected {expected:,} bytes, got {size:,}: copy it or export the model again")
+
+
 def check_sizes(files: ModelFiles) -> None:
     """:raises InvalidModelError: for the first file that is missing or of another size than recorded."""
     for name, entry in files.manifest.items():
-        path = files.folder / name
-        if not path.is_file():
-            raise InvalidModelError(f"{files.folder}: the bundle's file {name} is missing: copy it or export it again")
-        size = path.stat().st_size
-        if size != entry["size"]:
-            raise InvalidModelError(
-                f"{path}: expected {entry['size']:,} bytes, got {size:,}: copy the bundle or export it again"
-            )
+        check_size(files.folder / name, entry["size"])
 
 
 def check_sha256(files: ModelFiles) -> None:
-    """:raises InvalidModelError: for the first file whose content is not what was written."""
+    """:raises InvalidModelError: for the first file that is missing, or whose content is not what was written."""
+    check_sizes(files)
     for name, entry in files.manifest.items():
         found = sha256(files.folder / name)
         if found != entry["sha256"]:

@@ -5,14 +5,17 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from m2v_onnx.errors import InvalidModelError, MissingExtraError
-from m2v_onnx.models.bundle import ModelFiles, read_bundle
+from m2v_onnx.errors import ExportError, InvalidModelError, MissingExtraError
+from m2v_onnx.models.bundle import ModelFiles, check_sizes, read_bundle
 from m2v_onnx.models.format import CACHE_VARIABLE, PRODUCER
 from m2v_onnx.models.hub import SOURCE_PATTERNS
 
 
 def cache_folder() -> Path:
-    """Where exported bundles are kept: M2V_ONNX_CACHE, or the platform's folder for such."""
+    """Where exported bundles are kept: M2V_ONNX_CACHE, or the platform's folder for such.
+
+    :raises ExportError: where the user has no home folder, and nothing else says where.
+    """
     if os.environ.get(CACHE_VARIABLE):
         return Path(os.environ[CACHE_VARIABLE]).expanduser()
     if sys.platform == "win32":
@@ -21,7 +24,12 @@ def cache_folder() -> Path:
         base = Path("~/Library/Caches")
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return base.expanduser() / PRODUCER
+    try:
+        return base.expanduser() / PRODUCER
+    except RuntimeError as error:  # a container's user without a name, and HOME is not set
+        raise ExportError(
+            "there is no home folder to keep exported models in: set M2V_ONNX_CACHE to a folder that can be written"
+        ) from error
 
 
 def exported(folder: Path, *, name: str | None = None, revision: str = "") -> ModelFiles:
@@ -34,6 +42,8 @@ def exported(folder: Path, *, name: str | None = None, revision: str = "") -> Mo
     target = cache_folder() / f"{folder.resolve().name}-{_fingerprint(folder)}"
     try:
         files = read_bundle(target) if target.is_dir() else None
+        if files:
+            check_sizes(files)
     except InvalidModelError as error:
         raise InvalidModelError(f"{error}; or delete {target}, and it is exported again") from error
     if files:
@@ -43,7 +53,7 @@ def exported(folder: Path, *, name: str | None = None, revision: str = "") -> Mo
             raise MissingExtraError(f"{folder} is a Model2Vec model and no bundle: to export it", "export", package)
     import logging
 
-    from m2v_export import ExportError, export_model
+    from m2v_export import export_model
 
     log = logging.getLogger("m2v_onnx")
     log.info("%s is a Model2Vec model and no bundle: it is exported, this once, into %s", folder, target)

@@ -1,5 +1,6 @@
 """Models on the Hugging Face Hub, through huggingface_hub and its cache."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,15 @@ def is_repo_id(name: str) -> bool:
     return _REPO_ID.fullmatch(name) is not None
 
 
+def _check_home() -> None:
+    """:raises ModelNotFoundError: where huggingface_hub would make a folder named ``~`` in the working directory."""
+    told = any(os.environ.get(name) for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"))
+    if not told and os.path.expanduser("~") == "~":  # noqa: PTH111
+        raise ModelNotFoundError(
+            "there is no home folder to keep models of the Hub in: set HF_HOME to a folder that can be written"
+        )
+
+
 def download(
     repo_id: str,
     *,
@@ -74,33 +84,55 @@ def download(
         raise MissingExtraError(
             f"{repo_id!r} is no file or folder here, and the Hugging Face Hub", "hub", "huggingface_hub"
         ) from error
+    _check_home()
     prefix = f"{subfolder.strip('/')}/" if subfolder else ""
 
     def fetch(patterns: Sequence[str], **options: Any) -> Path:
         allowed = [prefix + pattern for pattern in patterns]
         return Path(snapshot_download(repo_id, revision=revision, token=token, allow_patterns=allowed, **options))
 
-    def complete(**options: Any) -> Path:
-        config = read_config(fetch([CONFIG], **options) / prefix) if bundle else {}
+    def complete() -> Path:
+        config = read_config(fetch([CONFIG]) / prefix) if bundle else {}
         files = list(config[MANIFEST]["files"]) if MANIFEST in config else []
-        return fetch([CONFIG, *files] if files else SOURCE_PATTERNS, **options)
+        return fetch([CONFIG, *files] if files else SOURCE_PATTERNS)
+
+    def cached() -> Path | None:
+        """A snapshot on disk that has a model's main files; some others, a card say, it may lack."""
+        try:
+            root = fetch([], local_files_only=True)  # asked for files, it would insist on all of them
+        except LocalEntryNotFoundError:
+            return None
+        return root if any((root / prefix / place).is_file() for place in (*TENSORS, BAG)) else None
 
     try:
-        if not force_download:
+        root = None if force_download else cached()
+        if root is None:
             try:
-                root = complete(local_files_only=True)
-                if any((root / prefix / place).is_file() for place in (*TENSORS, BAG)):
-                    return Snapshot(root / prefix, root.name)
-            except LocalEntryNotFoundError:
-                pass
-        root = complete()
+                root = complete()
+            except LocalEntryNotFoundError:  # no network, or HF_HUB_OFFLINE=1
+                root = cached()
+                if root is None:
+                    raise
     except M2vOnnxError:
         raise
     except Exception as error:  # its own, and those of its HTTP library, which changes with its version
-        reason = " ".join(line for line in str(error).splitlines()[:REASON_LINES] if line).rstrip(".")
+        looked = "".join(f"{place}; " for place in tried)
         raise ModelNotFoundError(
-            f"no model {repo_id!r}: {''.join(f'{t}; ' for t in tried)}the Hub did not give it: {reason}."
-            " Check the name, the token and the network; or run"
-            f" `m2v-onnx export {repo_id} OUT` where there is network and copy the folder OUT here"
+            f"no model {repo_id!r}: {looked}the Hub did not give it: {_reason(error, revision)};"
+            f" or run `m2v-onnx export {repo_id} OUT` where there is network and copy the folder OUT here"
         ) from None  # its own traceback is a hundred lines of HTTP; the reason is in the message
     return Snapshot(root / prefix, root.name)
+
+
+def _reason(error: Exception, revision: str | None) -> str:
+    """What the Hub's client complains of, in a few words, and what to check."""
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
+    if isinstance(error, RevisionNotFoundError):
+        return f"it has no revision {revision!r}: check its name"
+    if isinstance(error, RepositoryNotFoundError):
+        return "it has no repository of that name, or a private one: check the name, or give a token"
+    if isinstance(error, LocalEntryNotFoundError):
+        return "it cannot be reached, or HF_HUB_OFFLINE is set, and its cache has no complete copy: check the network"
+    lines = " ".join(line for line in str(error).splitlines()[:REASON_LINES] if line).rstrip(".")
+    return f"{lines}: check the name, the token and the network"

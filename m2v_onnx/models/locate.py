@@ -18,6 +18,10 @@ MODELS_INSIDE = (DEFAULT_MODEL, "minishlab/potion-base-2M")
 """The models inside the wheel; their tables are int8."""
 
 
+CLOSE = 0.9
+"""How alike two names are that are taken for one mistyped, as difflib measures it: one letter of ten."""
+
+
 class LocateOptions(TypedDict, total=False):
     """Which version of a model.
 
@@ -44,7 +48,7 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         raise TypeError(f"expected a path or a Hub id, got {model_source!r}")
     name = model_source if isinstance(model_source, str) else model_source.as_posix()
     subfolder = options.get("subfolder")
-    given = Path(model_source).expanduser()
+    given = _expanded(Path(model_source))
     # Some files are opened only when they are needed, whatever the working directory is then.
     path = given.absolute()
     if path.is_file():
@@ -58,9 +62,8 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
     tried = [f"no file or folder {given}", f"not one of the models inside m2v-onnx, {', '.join(MODELS_INSIDE)}"]
     if name in MODELS_INSIDE:
         tried[1] = f"the copy of {name} inside m2v-onnx has no revisions or subfolders: leave these out for it"
-    for inside in MODELS_INSIDE:
-        if name != inside and _last_part(name) == _last_part(inside):
-            tried[1] += f" (do you mean {inside}?)"
+    elif (close := _close_to(name)) is not None:
+        tried[1] += f" (do you mean {close}?)"
     if not hub.is_repo_id(name):
         raise ModelNotFoundError(f"no model {name!r}: {'; '.join(tried)}; no name of a Hub repository (owner/name)")
     snapshot = hub.download(
@@ -74,8 +77,21 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
     return read_bundle(snapshot.folder) or exported(snapshot.folder, name=name, revision=snapshot.revision)
 
 
-def _last_part(name: str) -> str:
-    return name.rpartition("/")[2].lower()
+def _expanded(path: Path) -> Path:
+    """:raises ModelNotFoundError: for ~ where there is no home folder."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ModelNotFoundError(f"{path}: there is no home folder: give the whole path, or set HOME") from error
+
+
+def _close_to(name: str) -> str | None:
+    """The model inside that a mistyped name means, its owner left out or not."""
+    from difflib import get_close_matches
+
+    names = {form.lower(): inside for inside in MODELS_INSIDE for form in (inside, inside.rpartition("/")[2])}
+    found = get_close_matches(name.lower(), names, 1, CLOSE)
+    return names[found[0]] if found else None
 
 
 def model_inside(name: str) -> ModelFiles:

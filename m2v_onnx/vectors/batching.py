@@ -3,8 +3,9 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,8 @@ def batches(items: Iterable[In], size: int) -> Iterator[list[In]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
+        if len(batch) < size:  # not asked again: a terminal would wait for another end of input
+            return
 
 
 def similar(lengths: Ids, tokens: int) -> list[Ids]:
@@ -66,16 +69,95 @@ def pick(ids: Ids, offsets: Ids, lengths: Ids, texts: Ids) -> tuple[Ids, Ids]:
     return ids[slots], starts
 
 
-def in_order(pool: "ThreadPoolExecutor", work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
-    """Map in threads, results in the order of the items, never more than ``ahead`` of them unread."""
-    running: deque[Future[Out]] = deque()
+class Task(Generic[Out]):
+    """Some work that a pool was given, or that waits until its result is asked for."""
+
+    def __init__(self, work: Callable[[], Out], future: "Future[Out] | None") -> None:
+        self._work, self._future, self._process = work, future, os.getpid()
+
+    def result(self) -> Out:
+        """Wait for the result. Nobody else makes it where no pool took the work, and in the child of a fork, which
+        threads do not survive: there the caller does."""
+        return self._future.result() if self._future and self._process == os.getpid() else self._work()
+
+    def cancel(self) -> None:
+        if self._future and self._process == os.getpid():  # in a child its lock may be held forever
+            self._future.cancel()
+
+
+class Workers:
+    """Threads for batches; where there can be none, batches are worked on in the caller's thread."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
+
+    def start(self, work: Callable[[In], Out], item: In) -> Task[Out]:
+        here = partial(work, item)
+        try:
+            return Task(here, self._started().submit(here))
+        except RuntimeError:
+            # No thread can be started: the main program has ended, and this thread outlives it; or a limit is reached.
+            return Task(here, None)
+
+    def _started(self) -> "ThreadPoolExecutor":
+        from concurrent.futures import ThreadPoolExecutor  # here, for it costs 6 ms and a query does not need it
+
+        if self._pool is None or self._process != os.getpid():
+            self._pool, self._process = ThreadPoolExecutor(self._threads, "m2v-onnx"), os.getpid()
+        return self._pool
+
+
+def in_order(workers: Workers, work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
+    """Map in threads, results in the order of the items, never more than ``ahead`` of them unread.
+
+    :param items: read ahead of the results, so none of them may wait for a result: those of a list, say.
+    """
+    running: deque[Task[Out]] = deque()
     try:
         for item in items:
-            running.append(pool.submit(work, item))
+            running.append(workers.start(work, item))
             if len(running) >= ahead:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
     finally:
-        for future in running:
-            future.cancel()
+        for task in running:
+            task.cancel()
+
+
+def shared(
+    workers: Workers, work: Callable[[tuple[int, list[In]]], Out], items: Iterable[In], size: int, share: int
+) -> Iterator[list[Out]]:
+    """Map a stream in threads, batch by batch: a batch's results are handed out before anything is read after it.
+
+    So an item may depend on results of earlier batches: of a program that waits for each answer, say. To read ahead
+    would wait for such an item while its answer is ready. To read in a thread of its own would not do either: what
+    iterates over a database's rows may only be used in its own thread, and the thread would be left waiting when the
+    results are no longer wanted. So threads share the work of one batch, and start before all of it is read.
+
+    :param work: gets the number of its first item, counted over the stream, and the items.
+    :param size: items a batch, the last one has less. :param share: items a thread gets at a time.
+    :return: for each batch the results of its shares.
+    """
+    iterator, first, ended = iter(items), 0, False
+    while not ended:
+        running: list[Task[Out]] = []
+        try:
+            for begin in range(0, size, share):
+                wanted = min(share, size - begin)
+                texts = list(islice(iterator, wanted))
+                ended = len(texts) < wanted  # as in batches
+                if texts and wanted == size:
+                    running.append(Task(partial(work, (first, texts)), None))  # not shared at all
+                elif texts:
+                    running.append(workers.start(work, (first, texts)))
+                first += len(texts)
+                if ended:
+                    break
+            if running:
+                yield [task.result() for task in running]
+        finally:
+            for task in running:
+                task.cancel()

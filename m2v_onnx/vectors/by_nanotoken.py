@@ -1,5 +1,6 @@
 """Token ids of nanotoken, an optional library: WordPiece alone, the same ids as `tokenizers`, many times faster."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ def _import() -> Any:
 _COMPILED = "nanotoken.nanotoken_rs"
 _LOADING = Lock()
 """A compiled module may be initialized once, and models are opened in threads too."""
+
+if hasattr(os, "register_at_fork"):  # the child of a fork in the middle of it would wait for it forever
+    os.register_at_fork(before=_LOADING.acquire, after_in_parent=_LOADING.release, after_in_child=_LOADING.release)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
+from m2v_onnx.errors import InvalidModelError, InvalidTextError, ModelNotFoundError
 from m2v_onnx.limits import median_token_length
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.ragged import Ids, check_unicode, cut
@@ -61,15 +61,31 @@ class TokenizersTokens:
 
         :param max_length: tokens a text at most; None for no limit.
         :return: int64 [T], the texts' ids end to end, and int64 [N], where each text starts.
-        :raises InvalidTextError: for a text with a lone surrogate.
+        :raises InvalidTextError: for a text with a lone surrogate, or with a part that the tokenizer has no token for,
+            where it has no unknown token either.
         """
+        texts = cut(texts, max_length, self.median_token_length)
         check_unicode(texts)  # tokenizers does not in all its versions
-        encodings = self.tokenizer.encode_batch_fast(
-            cut(texts, max_length, self.median_token_length), add_special_tokens=False
-        )
+        try:
+            encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        except Exception:  # tokenizers raises bare Exception
+            self._check_known(texts)
+            raise
         lists = [encoding.ids[:max_length] for encoding in encodings]
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
         return np.fromiter(chain.from_iterable(lists), np.int64, lengths.sum()), np.cumsum(lengths) - lengths
+
+    def _check_known(self, texts: Sequence[str]) -> None:
+        """:raises InvalidTextError: for the first text that the tokenizer refuses."""
+        for i, text in enumerate(texts):
+            try:
+                self.tokenizer.encode(text, add_special_tokens=False)
+            except Exception as error:  # as above
+                raise InvalidTextError(
+                    f"cannot be tokenized: {text[:40]!r} has a part without a token, and the tokenizer has no unknown"
+                    f" token ({error}): leave the text out, or take a model whose tokenizer has one",
+                    number=i,
+                ) from error
 
     def ids_of_one(self, text: str, max_length: int | None) -> Ids:
         """As ``ids``, for one text, and without the unknown token. :return: int64 [T]."""

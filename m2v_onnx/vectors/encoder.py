@@ -8,19 +8,19 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from m2v_onnx.errors import InvalidModelError
+from m2v_onnx.errors import InvalidModelError, InvalidTextError
 from m2v_onnx.models.bundle import ModelFiles
 from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, TEXT
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
 from m2v_onnx.vectors.by_graph import TextGraph
-from m2v_onnx.vectors.ragged import Ids, drop, split
+from m2v_onnx.vectors.ragged import Ids, check_unicode, cut, drop, split
 from m2v_onnx.vectors.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
 
 TokenizerName = Literal["auto", "nanotoken", "graph", "tokenizers"]
@@ -119,7 +119,7 @@ class BagEncoder:
             if len(texts) == 1:
                 return self._vector(self._one, texts[0], max_length)
             if 0 < len(texts) <= ONE_BY_ONE:
-                return np.concatenate([self._vector(self._one, text, max_length) for text in texts])
+                return np.concatenate([self._vector(self._one, text, max_length, i) for i, text in enumerate(texts)])
         ids, offsets = self._tokens.ids(texts, max_length)
         lengths = np.diff(offsets, append=len(ids))
         tokens = RUN_BYTES // (4 * self.dim)
@@ -128,9 +128,13 @@ class BagEncoder:
         groups = similar(lengths, tokens)
         return _joined(groups, (self._graph.vectors(*pick(ids, offsets, lengths, group), wanted) for group in groups))
 
-    def _vector(self, one: Session, text: str, max_length: int | None) -> Vectors:
-        """:return: float32 [1, dim]."""
-        vector: Vectors = one.run(_OUTPUT, {"input_ids": self._tokens.ids_of_one(text, max_length)})[0]
+    def _vector(self, one: Session, text: str, max_length: int | None, number: int = 0) -> Vectors:
+        """:param number: of the text, for the error. :return: float32 [1, dim]."""
+        try:
+            ids = self._tokens.ids_of_one(text, max_length)
+        except InvalidTextError as error:
+            raise error.counted_from(number) from error.__cause__
+        vector: Vectors = one.run(_OUTPUT, {"input_ids": ids})[0]
         return vector
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
@@ -178,10 +182,22 @@ class TextEncoder:
         if max_length != self.metadata.max_length or self._for_library(texts):
             return self._library.vectors(texts, max_length, wanted)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-        if len(texts) * int(lengths.max(initial=0)) <= RUN_CHARACTERS:
+        longest = int(lengths.max(initial=0))
+        if max_length is not None and longest > max_length * self.median_token_length:
+            # The graph would do it, but it gets all the bytes before.
+            texts = cut(texts, max_length, self.median_token_length)
+            longest = max_length * self.median_token_length
+            lengths = np.minimum(lengths, longest)
+        if len(texts) * longest <= RUN_CHARACTERS:
             return self._graph.vectors(texts, wanted)
         groups = similar(lengths, RUN_CHARACTERS)
-        return _joined(groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted) for group in groups))
+        try:
+            return _joined(
+                groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted) for group in groups)
+            )
+        except InvalidTextError:
+            check_unicode(texts)  # which of all the texts it is, not of its group
+            raise
 
     def _for_library(self, texts: Sequence[str]) -> bool:
         few = self._shares and 0 < len(texts) <= LIBRARY_TEXTS
@@ -223,9 +239,11 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
         raise ValueError(f"tokenizer: expected one of {expected}, got {tokenizer!r}")
     path = files.text
     if tokenizer == "graph" and path:
-        return _text_encoder(Session(path, config), files, config)
-    session = Session(files.one or files.graph, config)
-    if tokenizer == "nanotoken" or (tokenizer == "auto" and files.golden and find_spec("nanotoken")):
+        return _text_encoder(Session(files.checked(path), config), files, config)
+    session = Session(files.checked(files.one or files.graph), config)
+    has_files = files.golden is not None and files.tokenizer.is_file()
+    if tokenizer == "nanotoken" or (tokenizer == "auto" and has_files and find_spec("nanotoken")):
+        files.checked(files.tokenizer)
         try:
             return _bag_encoder("nanotoken", _nanotoken(files, session.metadata), session, files, config)
         except InvalidModelError as error:  # not WordPiece, or not the same
@@ -234,11 +252,12 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
             if isinstance(error, NanotokenDiffers):
                 warnings.warn(f"{error}; another tokenizer is used", stacklevel=2)
     if tokenizer == "auto" and path:
+        files.checked(path)  # now rather than at the first batch
         if not find_spec("tokenizers"):
             return _text_encoder(Session(path, config), files, config)
         return TextEncoder(
             _metadata(session),
-            lambda: TextGraph(Session(path, config)),
+            lambda: TextGraph(Session(files.checked(path), config)),
             lambda: _with_tokenizers(files, config, session),
             shares=True,
         )
@@ -264,7 +283,7 @@ def _metadata(session: Session) -> Metadata:
 
 
 class NanotokenDiffers(InvalidModelError):
-    """nanotoken makes other token ids than the bundle's golden ones."""
+    """nanotoken makes other token ids than the bundle's golden ones, or these cannot be read."""
 
 
 def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
@@ -273,8 +292,13 @@ def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
 
     if files.golden is None or metadata is None:
         raise InvalidModelError(f"{files.folder} has no {GOLDEN} to check nanotoken with: export the model as a bundle")
+    if metadata.unk_token_id is None:
+        raise InvalidModelError(f"{files.tokenizer} has no unknown token: nanotoken needs one, take another")
     tokens = NanotokenTokens.read(files.tokenizer, metadata.median_token_length, metadata.unk_token_id)
-    texts = json.loads(files.golden.read_bytes())["texts"]
+    try:
+        texts = json.loads(files.checked(files.golden).read_bytes())["texts"]
+    except (InvalidModelError, ValueError, KeyError) as error:
+        raise NanotokenDiffers(f"nanotoken cannot be checked, for {files.golden} is damaged ({error})") from error
     found = tokens.ids([text["text"] for text in texts], metadata.max_length)
     for text, ids in zip(texts, split(*drop(*found, metadata.unk_token_id)), strict=True):
         if ids != text["input_ids"]:
@@ -286,8 +310,8 @@ def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session 
     # Imported here: where the text graph serves, the library is not needed.
     from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
-    tokens = TokenizersTokens.read(files.tokenizer, session.metadata if session else None)
-    session = session or Session(files.one or files.graph, config)
+    tokens = TokenizersTokens.read(files.checked(files.tokenizer), session.metadata if session else None)
+    session = session or Session(files.checked(files.one or files.graph), config)
     return _bag_encoder("tokenizers", tokens, session, files, config)
 
 
@@ -295,4 +319,8 @@ def _bag_encoder(
     name: TokenizerName, tokens: Tokens, session: Session, files: ModelFiles, config: SessionConfig
 ) -> BagEncoder:
     """:param session: of one.onnx where the bundle has it."""
-    return BagEncoder(name, tokens, session, partial(Session, files.graph, config) if files.one else None)
+
+    def open_bag() -> Session:
+        return Session(files.checked(files.graph), config)
+
+    return BagEncoder(name, tokens, session, open_bag if files.one else None)

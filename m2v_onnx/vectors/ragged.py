@@ -37,19 +37,19 @@ def split(ids: Ids, offsets: Ids) -> list[list[int]]:
     return [flat[begin:end] for begin, end in pairwise(bounds)]
 
 
-def check_unicode(texts: Sequence[str], first: int = 0) -> None:
+def check_unicode(texts: Sequence[str]) -> None:
     """Look for what no tokenizer takes.
 
-    :param first: the number of the first text, for the error.
     :raises InvalidTextError: for the first text that holds a lone surrogate.
     """
-    for i, text in enumerate(texts, first):
+    for i, text in enumerate(texts):
         if text.isascii():
             continue
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise InvalidTextError(
-                f"text {i} has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, and is no"
-                " Unicode text: pass text.encode('utf-8', 'replace').decode() or decode its bytes anew"
+                f"has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, and is no"
+                " Unicode text: pass text.encode('utf-8', 'replace').decode() or decode its bytes anew",
+                number=i,
             ) from error

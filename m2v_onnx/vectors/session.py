@@ -1,18 +1,19 @@
 """Opening a graph and running it on flat token ids, whoever exported it."""
 
+import ctypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from m2v_onnx.errors import InvalidModelError
 from m2v_onnx.models.format import EMBEDDING, MEAN, NORM_EPSILON, PREDICTIONS, PROBABILITIES
 from m2v_onnx.models.metadata import Metadata
+from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.ragged import Ids, drop
 
 Vectors = npt.NDArray[np.float32]
@@ -23,10 +24,6 @@ Provider = str | tuple[str, Mapping[str, Any]]
 
 LOG_ERRORS = 3
 """onnxruntime's severity: errors are raised anyway, warnings about unused initializers help nobody."""
-
-
-_LEFT_BEHIND: list[onnxruntime.InferenceSession] = []
-"""Sessions that came over a fork without their threads: closing one would wait for these threads forever."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,35 @@ class SessionConfig:
         return options
 
 
+def _reference_counter(name: str) -> Any:
+    function = ctypes.pythonapi[name]  # an object of our own: attributes of ctypes.pythonapi are everybody's
+    function.argtypes, function.restype = [ctypes.py_object], None
+    return function
+
+
+class _Opened:
+    """A session that only the process that opened it closes.
+
+    A child of a fork has the session without its threads. To close it there waits for these threads forever, or
+    crashes, whoever closes it: a del, the garbage collector, or the interpreter at its end. So the session has one
+    reference more than Python's objects hold, and only the process that opened it gives that one back. No list of
+    sessions has to be right in the middle of a fork, and nobody has to be told of the fork, which C code does without
+    telling Python.
+    """
+
+    __slots__ = ("process", "session")
+
+    _take, _give_back = _reference_counter("Py_IncRef"), _reference_counter("Py_DecRef")
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self.session, self.process = session, os.getpid()
+        self._take(session)
+
+    def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:  # a default, as modules are emptied at the end
+        if self.process == getpid():
+            self._give_back(self.session)
+
+
 class Session:
     """An onnxruntime session that is opened anew after a fork, which its threads do not survive.
 
@@ -89,15 +115,20 @@ class Session:
     def __init__(self, path: Path, config: SessionConfig) -> None:
         """:raises InvalidModelError: when it cannot be opened."""
         self.path, self._config = path, config
-        self.opened, self._process = config.open(path), os.getpid()
+        self._opened = _Opened(config.open(path))
         self.metadata = Metadata.read(self.opened.get_modelmeta().custom_metadata_map, str(path))
         self.inputs = {i.name for i in self.opened.get_inputs()}
 
+    @property
+    def opened(self) -> onnxruntime.InferenceSession:
+        """onnxruntime's session; after a fork the one that came over it, which may be asked but not run."""
+        return self._opened.session
+
     def run(self, outputs: list[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
-        if self._process != os.getpid():
-            _LEFT_BEHIND.append(self.opened)
-            self.opened, self._process = self._config.open(self.path), os.getpid()
-        results: list[Any] = self.opened.run(outputs, feeds)
+        opened = self._opened
+        if opened.process != os.getpid():
+            opened = self._opened = _Opened(self._config.open(self.path))
+        results: list[Any] = opened.session.run(outputs, feeds)
         return results
 
 

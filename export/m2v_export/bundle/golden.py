@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from m2v_export.source.embedding import reference_vectors
 from m2v_export.source.model import Source
+from m2v_onnx.errors import InvalidTextError
 from m2v_onnx.models.format import EMBEDDING
 from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 from m2v_onnx.vectors.ragged import drop, split
@@ -49,8 +50,13 @@ TOLERANCE = 1e-6
 
 
 def golden(source: Source) -> dict[str, Any]:
-    """The golden texts with ids (the unknown token left out), and vectors by the plain arithmetic."""
-    ids = golden_ids(source, TEXTS)
+    """The golden texts with ids (the unknown token left out), and vectors by the plain arithmetic.
+
+    Where a tokenizer has no unknown token, the texts that it refuses are left out.
+    """
+    tokens = TokenizersTokens.of(type(source.tokenizer).from_str(source.tokenizer.to_str()))
+    texts = [text for text in TEXTS if _is_known(tokens, text)]
+    ids = golden_ids(source, texts)
     vectors = reference_vectors(source.embedding, ids)
     head = source.head
     more = [{} for _ in ids] if head is None else [{head.output: _numbers(row)} for row in head.reference(vectors)]
@@ -58,9 +64,17 @@ def golden(source: Source) -> dict[str, Any]:
         "tolerance": TOLERANCE * max(1.0, float(np.abs(vectors).max())),
         "texts": [
             {"text": text, "input_ids": text_ids, "sentence_embedding": _numbers(vector), **of_head}
-            for text, text_ids, vector, of_head in zip(TEXTS, ids, vectors, more, strict=True)
+            for text, text_ids, vector, of_head in zip(texts, ids, vectors, more, strict=True)
         ],
     }
+
+
+def _is_known(tokens: TokenizersTokens, text: str) -> bool:
+    try:
+        tokens.ids([text], None)
+    except InvalidTextError:
+        return False
+    return True
 
 
 def _numbers(values: npt.NDArray[np.float32]) -> list[float]:

@@ -1,8 +1,8 @@
 """Writing: a folder that is complete or absent, the table in pieces, a graph with its table inside."""
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,17 +26,18 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() or folder.is_symlink():
         raise ExportError(f"{folder} exists: choose another output folder, or delete it first")
-    temporary = None
+    # Named before it is made, so that a signal at any moment finds what to remove.
+    temporary = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary.mkdir(mode=0o700)
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         temporary.rename(folder)
     except OSError as error:
         raise ExportError(f"cannot write {folder}: {error.strerror or error}; nothing was left there") from error
     finally:
-        if temporary is not None and temporary.exists():
+        if temporary.exists():
             shutil.rmtree(temporary, ignore_errors=True)
 
 

@@ -4,9 +4,10 @@ import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from m2v_onnx.commands.arguments import add_command
 from m2v_onnx.errors import MissingExtraError
-from m2v_onnx.milvus import Model2VecEmbeddingFunction
 
 QUERIES = (
     "how do whales breathe?",
@@ -18,6 +19,21 @@ HITS = 3
 TEXTS = Path(__file__).with_name("demo.txt")
 
 
+def add(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "demo",
+        lambda options: demo(options.model, options.texts),
+        "index a small text into Milvus Lite and search it",
+        "m2v-onnx demo",
+        "m2v-onnx demo BUNDLE 'how do whales breathe?'",
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", default="minishlab/potion-base-8M", help="default: %(default)s"
+    )
+    parser.add_argument("texts", metavar="QUERY", nargs="*", help="what to search for")
+
+
 def demo(model_source: str, queries: Sequence[str] = ()) -> None:
     """Index the text that comes with the package and print what is found for each query.
 
@@ -27,6 +43,8 @@ def demo(model_source: str, queries: Sequence[str] = ()) -> None:
         if find_spec(package) is None:
             raise MissingExtraError("the demo", "demo", package.replace("_", "-"))
     from pymilvus import MilvusClient
+
+    from m2v_onnx.milvus import Model2VecEmbeddingFunction
 
     documents = TEXTS.read_text(encoding="utf-8").splitlines()
     ef = Model2VecEmbeddingFunction(model_source)

@@ -1,0 +1,1 @@
+"""The command ``m2v-onnx``: one file a command, each a thin layer over the Python API."""

@@ -1,0 +1,142 @@
+"""``m2v-onnx embed``."""
+
+import argparse
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+from m2v_onnx.commands.arguments import (
+    UsageError,
+    add_command,
+    add_location,
+    add_tokenizer,
+    add_vectors,
+    at_least_one,
+    load_options,
+    need,
+    vector_options,
+)
+
+
+def add(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "embed",
+        run,
+        "make the vectors of texts",
+        "m2v-onnx embed minishlab/potion-base-8M 'a text' 'another one'",
+        "m2v-onnx embed BUNDLE --input lines.txt --output vectors.npy --progress",
+        "m2v-onnx embed BUNDLE --input docs.jsonl.gz --field body --skip-blank --output vectors.jsonl --force",
+        "m2v-onnx embed BUNDLE --input docs.txt --output codes.npy --dtype int8 --max-length 128 --no-normalize",
+        "cat lines.txt | m2v-onnx embed BUNDLE > vectors.jsonl",
+        "zcat docs.jsonl.gz | m2v-onnx embed BUNDLE --format jsonl --batch-size 256 --tokenizer graph > vectors.jsonl",
+        "m2v-onnx embed owner/name --revision v1.0 --subfolder small --token hf_... 'a text'",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a bundle, an .onnx file, a model's folder, or a Hub id")
+    parser.add_argument(
+        "texts", metavar="TEXT", nargs="*", help="texts; without them and --input: lines of standard input"
+    )
+    parser.add_argument(
+        "-i",
+        "--input",
+        metavar="FILE",
+        help="a .txt file, a text a line, or a .jsonl file, each also .gz or .zst; - for standard input",
+    )
+    parser.add_argument(
+        "--format", choices=("txt", "jsonl"), help="of the input, where its name does not tell; standard input is txt"
+    )
+    parser.add_argument("--field", default="text", help="the key of the text in .jsonl objects (default: %(default)s)")
+    parser.add_argument(
+        "--skip-blank", action="store_true", help="leave blank lines of a .jsonl input out; by default they are errors"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="a .npy file, [N, dim], or a .jsonl file; - for standard output, which is the default",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the output file where there is one")
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "float16", "int8", "binary"),
+        default="float32",
+        help="of the vectors; binary is a bit a dimension, eight to a byte (default: %(default)s)",
+    )
+    add_vectors(parser)
+    parser.add_argument(
+        "--batch-size", type=at_least_one, default=4096, metavar="TEXTS", help="at a time (default: %(default)s)"
+    )
+    parser.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
+    add_location(parser)
+    add_tokenizer(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    from m2v_onnx.corpus.reading import Source, find_source
+    from m2v_onnx.corpus.writing import find_target, writing
+    from m2v_onnx.model import OnnxStaticModel
+
+    try:
+        source = None if options.texts and options.input is None else find_source(options.input, options.format)
+        target = find_target(options.output)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    _check(options, source, target.path)
+    if options.progress:
+        need("a progress bar", ("tqdm",))
+    model = OnnxStaticModel.from_pretrained(options.model, **load_options(options))
+    blank = 0
+
+    def count_blank() -> None:
+        nonlocal blank
+        blank += 1
+
+    on_blank = count_blank if options.skip_blank else None
+    with (
+        writing(target, model.encode([], dtype=options.dtype), force=options.force) as write,
+        (source or Source.of(options.texts)).texts(options.field, on_blank) as texts,
+    ):
+        for vectors in model.encode_iter(
+            texts,
+            batch_size=options.batch_size,
+            show_progress_bar=options.progress,
+            dtype=options.dtype,
+            **vector_options(options),
+        ):
+            write(vectors)
+    if blank:
+        print(f"m2v-onnx embed: {blank:,} blank lines were skipped", file=sys.stderr)
+
+
+def _check(options: argparse.Namespace, source: Any, target: Path | None) -> None:
+    """:raises UsageError: for options that make no sense together, before anything is opened for writing."""
+    if options.texts and options.input is not None:
+        raise UsageError("got texts and --input: give one of them")
+    if options.texts and (options.format or options.skip_blank):
+        raise UsageError("got texts as arguments, and --format or --skip-blank, which are for an input")
+    if source and source.path is None and sys.stdin.isatty() and options.input is None:
+        raise UsageError("got no texts: give them as arguments, with --input FILE, or on standard input")
+    if source and _same_file(source.path, target):
+        raise UsageError(f"{target or 'standard output'} is the input too: give another output")
+    if target and target.is_file() and not options.force:
+        raise UsageError(f"{target} exists: give another output, or --force to replace it")
+
+
+def _same_file(source: Path | None, target: Path | None) -> bool:
+    """Whether both are one regular file, by whatever names. None is standard input, or standard output."""
+    found = [_status(path, stream) for path, stream in ((source, sys.stdin), (target, sys.stdout))]
+    return (
+        None not in found
+        and all(stat.S_ISREG(status.st_mode) for status in found if status)
+        and os.path.samestat(*found)  # type: ignore[arg-type]
+    )
+
+
+def _status(path: Path | None, stream: Any) -> os.stat_result | None:
+    """None for what is not there, or has no file behind it."""
+    try:
+        return os.fstat(stream.fileno()) if path is None else path.stat()
+    except (OSError, ValueError, AttributeError):
+        return None

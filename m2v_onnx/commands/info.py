@@ -1,0 +1,45 @@
+"""``m2v-onnx info``."""
+
+import argparse
+from typing import Any
+
+from m2v_onnx.commands.arguments import add_command, add_location, add_tokenizer, load_options
+
+
+def add(commands: Any) -> None:
+    parser = add_command(commands, "info", run, "print what a model is and which files it has", "m2v-onnx info BUNDLE")
+    parser.add_argument("bundle", metavar="BUNDLE", help="or anything else that `embed` takes as a model")
+    add_location(parser)
+    add_tokenizer(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    from m2v_onnx import telemetry
+    from m2v_onnx.model import OnnxStaticModel
+
+    model = OnnxStaticModel.from_pretrained(options.bundle, **load_options(options))
+    rows: dict[str, object] = {
+        "graph": model.files.text if model.tokens_from == "graph" and model.files.text else model.files.graph,
+        "dim": model.dim,
+        "normalize": model.normalize,
+        "max_length": model.max_length,
+        "median_token_length": model.median_token_length,
+        "tokens from": model.tokens_from,
+        "unknown token": model.unk_token_id,
+        "ort telemetry": telemetry.state(),
+    }
+    if model.metadata:
+        rows |= {
+            "source": f"{model.metadata.source} {model.metadata.revision}".strip(),
+            "source sha256": model.metadata.source_sha256,
+            "precision": model.metadata.precision,
+            "exporter": model.metadata.exporter,
+        }
+        if model.metadata.activation:
+            rows["head"] = model.metadata.activation
+        if model.metadata.labels:
+            rows["labels"] = ", ".join(map(str, model.metadata.labels))
+    for key, value in rows.items():
+        print(f"{key + ':':<21}{value}")
+    for name, entry in sorted(model.files.manifest.items()):
+        print(f"{entry['size']:>13,}  {name}")

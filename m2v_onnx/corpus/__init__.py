@@ -1,0 +1,1 @@
+"""Texts from files and streams, and their vectors into files."""
