@@ -3,9 +3,11 @@
     python examples/conformance.py                          float32 and int8 of the model in models/
     python examples/conformance.py BUNDLE ... --only go,rust
 
-Each example is copied to .conformance/, built there as its README says, run on some texts, tested with each bundle, and
-tested with two copies of the first bundle whose golden.json is wrong, where it must fail. A language whose tools are
-not there is skipped, which is a failure where the environment says CI=true.
+Each example is copied to .conformance/, built there, run on some texts, and tested with each bundle, and with two
+copies of the first bundle whose golden.json is wrong, where it must fail. Traced by strace, it must write no file
+outside its folder and look up no host. Then its README's way from an empty folder is followed: its files, its commands,
+and what they print. A language whose tools are not there is skipped, which is a failure where the environment says
+CI=true.
 """
 
 import argparse
@@ -19,6 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pages
+import traced
 from debian import fetch
 
 HERE = Path(__file__).resolve().parent
@@ -29,7 +33,8 @@ MODEL = ROOT / "models" / "potion-base-2M"
 BUILT = (".venv", "node_modules", "target", "build", "__pycache__")
 """What builds leave in an example's folder."""
 
-TEXTS = ("It's dangerous to go alone!", "Take this.", "naïve 日本語 👍")
+TEXTS = ("It's dangerous to go alone!", "Take this.", "naïve 日本語 👍", "x" + "日é👍" * 8_000)
+"""The last one is longer than what counts, and cut where no character ends in bytes, nor in UTF-16."""
 SHOWN = 1e-4
 """Programs print four digits after the point: the last one may be rounded otherwise."""
 
@@ -42,6 +47,8 @@ class Example:
 
     :param tools: programs that must be there. :param embed: takes a bundle and texts, prints a line a text.
     :param test: `{bundle}` stands for the bundle, which is in the variable BUNDLE too.
+    :param writes: starts of names that it may write to outside its folder.
+    :param quiet: nothing is traced where this is no; a browser has a home and sockets of its own.
     :param sees_ids: the test knows token ids, not only vectors.
     :param needs: prepares what is no package of the language, and says what is missing, if anything is.
     """
@@ -51,6 +58,8 @@ class Example:
     build: tuple[Command, ...]
     test: Command
     embed: Command = ()
+    writes: Command = ()
+    quiet: bool = True
     sees_ids: bool = True
     needs: Callable[[], str] = field(default=lambda: "")
 
@@ -102,7 +111,8 @@ EXAMPLES = (
         "java",
         tools=("java", "javac", "mvn"),
         build=(("mvn", "-B", "-q", "test-compile", "dependency:copy-dependencies"),),
-        embed=("java", "-cp", "target/classes:target/dependency/*", "example.Embed"),
+        embed=("env", "ORT_DISABLE_TELEMETRY=1", "java", "-cp", "target/classes:target/dependency/*", "example.Embed"),
+        writes=("/tmp/hsperfdata_", "/tmp/onnxruntime-java"),
         test=("mvn", "-B", "-q", "test", "-Dbundle={bundle}"),
     ),
     Example(
@@ -131,6 +141,7 @@ EXAMPLES = (
         "browser",
         tools=("node", "npm"),
         needs=browser,
+        quiet=False,
         build=(("npm", "install", "--no-package-lock", "--no-audit", "--no-fund"),),
         test=("node", "--test"),
     ),
@@ -217,7 +228,7 @@ def outcomes(example: Example, bundles: Sequence[Path], spoiled: Sequence[Path])
     for bundle in bundles:
         if example.embed:
             printed, failure = run((*example.embed, str(bundle), *TEXTS), folder, bundle)
-            failure = failure or differs(printed, bundle)
+            failure = failure or differs(printed, expected(bundle))
             yield f"{example.name} embed {bundle.name}", "failed" if failure else "passed", failure
         printed, failure = run(example.test, folder, bundle)
         yield f"{example.name} golden {bundle.name}", "failed" if failure else "passed", failure
@@ -226,6 +237,55 @@ def outcomes(example: Example, bundles: Sequence[Path], spoiled: Sequence[Path])
         words = "" if failure else f"expected a failure, got {printed}"
         yield f"{example.name} sees {bundle.name}", "failed" if words else "passed", words
 
+    if example.quiet:
+        yield (f"{example.name} traced", *trace(example, folder, bundles[0]))
+    if pages.steps(page(example)):
+        failure = follow(example)
+        yield f"{example.name} page", "failed" if failure else "passed", failure
+
+
+def trace(example: Example, folder: Path, bundle: Path) -> tuple[str, str]:
+    """Whether the program, or the test where there is only that, writes elsewhere or asks a network: outcome, words."""
+    missing = traced.missing()
+    if missing:
+        return "skipped", missing
+    command = (*example.embed, str(bundle), *TEXTS[:3]) if example.embed else filled(example.test, bundle)
+    try:
+        found = traced.surprises(command, folder, example.writes, environment(bundle))
+    except subprocess.CalledProcessError as error:
+        return "failed", f"{error}\n{error.stdout}{error.stderr}"
+    return ("failed", "\n".join(found)) if found else ("passed", "")
+
+
+def page(example: Example) -> Path:
+    return HERE / example.name / "README.md"
+
+
+def follow(example: Example) -> str:
+    """Do what the README says in an empty folder, but for the graph and its table: what went wrong, if anything did."""
+    folder = WORK / "pages" / example.name
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "bundle/onnx").mkdir(parents=True)
+    for name in ("text.onnx", "model.onnx_data"):
+        shutil.copy(pages.BUNDLE / "onnx" / name, folder / "bundle/onnx")
+    # What the page has to set for itself.
+    unset = "unset ORT_DYLIB_PATH ORT_DISABLE_TELEMETRY ONNXRUNTIME_NODE_INSTALL\n"
+    kept = f"export CARGO_TARGET_DIR='{WORK / 'pages-target'}'\n"  # from run to run, as other tools' caches are
+    exported = f"set -euo pipefail\n{unset}{kept}"
+    for step in pages.steps(page(example)):
+        if step.file:
+            (folder / step.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / step.file).write_text(step.text, encoding="utf-8")
+            continue
+        if "http.server" in step.text:  # the test opens the page
+            continue
+        printed, failure = run(("bash", "-c", exported + step.text), folder, pages.BUNDLE)
+        failure = failure or (differs(printed, step.prints) if step.prints is not None else "")
+        if failure:
+            return failure
+        exported += "".join(line + "\n" for line in step.text.splitlines() if line.startswith("export "))
+    return ""
+
 
 def copy(example: Example) -> Path:
     """The example's files in .conformance/, beside what an earlier run built there, and nothing else."""
@@ -233,34 +293,51 @@ def copy(example: Example) -> Path:
     for path in folder.glob("*"):
         if path.name not in BUILT:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.copytree(HERE / example.name, folder, ignore=shutil.ignore_patterns(*BUILT), dirs_exist_ok=True)
+    # Files as new as this run (not copy2): a build tool takes an older file for one that it has built.
+    ignored = shutil.ignore_patterns(*BUILT)
+    shutil.copytree(HERE / example.name, folder, ignore=ignored, copy_function=shutil.copy, dirs_exist_ok=True)
     return folder
 
 
-def run(command: Command, folder: Path, bundle: Path) -> tuple[str, str]:
-    """:return: what the command printed, and what to say if it failed."""
-    environment = {
+def environment(bundle: Path) -> dict[str, str]:
+    variables = {
         **os.environ,
         "BUNDLE": str(bundle),
+        "ONNXRUNTIME": f"{WORK / 'native'};{WORK / 'native/usr'}",  # for C++
         "ONNXRUNTIME_NODE_INSTALL": "skip",  # of CUDA
         "LC_ALL": "C.UTF-8",  # Java reads its arguments in the locale's encoding
     }
     if (WORK / "python/.venv").exists():
-        environment["ORT_DYLIB_PATH"] = str(next(iter(WORK.glob("python/.venv/lib/**/libonnxruntime.*")), ""))
-    filled = [part.replace("{bundle}", str(bundle)).replace("{native}", str(WORK / "native")) for part in command]
-    result = subprocess.run(filled, cwd=folder, env=environment, capture_output=True, text=True)
-    words = f"`{' '.join(filled)}` exited with {result.returncode}\n{result.stdout}{result.stderr}".rstrip()
-    return result.stdout, words if result.returncode else ""
+        variables["ORT_DYLIB_PATH"] = str(next(iter(WORK.glob("python/.venv/lib/**/libonnxruntime.*")), ""))
+    return variables
 
 
-def differs(printed: str, bundle: Path) -> str:
+def filled(command: Command, bundle: Path) -> list[str]:
+    return [part.replace("{bundle}", str(bundle)).replace("{native}", str(WORK / "native")) for part in command]
+
+
+def run(command: Command, folder: Path, bundle: Path) -> tuple[str, str]:
+    """:return: what the command printed, and what to say if it failed."""
+    words = filled(command, bundle)
+    result = subprocess.run(words, cwd=folder, env=environment(bundle), capture_output=True, text=True)
+    told = f"`{' '.join(words)}` exited with {result.returncode}\n{result.stdout}{result.stderr}".rstrip()
+    return result.stdout, told if result.returncode else ""
+
+
+def expected(bundle: Path) -> str:
     """Every program must print what the Python one prints: four numbers, the dimensions, the text."""
-    command = (*EXAMPLES[0].embed, str(bundle), *TEXTS)
-    expected = run(command, WORK / EXAMPLES[0].name, bundle)[0]
-    for found, wanted in zip(printed.splitlines(), expected.splitlines(), strict=True):
-        numbers = [(float(x), float(y)) for x, y in zip(found.split()[:4], wanted.split()[:4], strict=True)]
-        if found.split()[4:] != wanted.split()[4:] or any(not abs(x - y) <= SHOWN for x, y in numbers):
-            return f"expected `{wanted}`, got `{found}`"
+    return run((*EXAMPLES[0].embed, str(bundle), *TEXTS), WORK / EXAMPLES[0].name, bundle)[0]
+
+
+def differs(printed: str, wanted: str) -> str:
+    """The first line that is another; numbers may be rounded otherwise."""
+    found, lines = printed.splitlines(), wanted.splitlines()
+    if len(found) != len(lines):
+        return f"expected {len(lines)} lines, got {printed!r}"
+    for line, other in zip(found, lines, strict=True):
+        numbers = [(float(x), float(y)) for x, y in zip(line.split()[:4], other.split()[:4], strict=True)]
+        if line.split()[4:] != other.split()[4:] or any(not abs(x - y) <= SHOWN for x, y in numbers):
+            return f"expected `{other}`, got `{line}`"
     return ""
 
 

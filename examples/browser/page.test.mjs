@@ -22,18 +22,30 @@ const FIRST_HITS = {
   "a machine that flies without a pilot": "A drone is",
 };
 
-const bundle = process.env.BUNDLE ?? "../../models/potion-base-2M-onnx";
+const NONSENSE = "asdf qwertz";
+const QUERIES = JSON.parse(await readFile("near.json", "utf8"));
+
+const bundle = process.env.BUNDLE ?? "../../models/potion-base-8M-onnx";
 const golden = JSON.parse(await readFile(path.join(bundle, "golden.json"), "utf8"));
-let server, browser;
+let server, browser, slow;
+
+/** The search page from build/; the first page from the folder as README.md has it, with the bundle beside. */
+function fileOf(pathname) {
+  const [, root, ...rest] = pathname.split("/");
+  if (root === "bundle") return path.join(bundle, ...rest);
+  if (["first.html", "node_modules"].includes(root)) return path.join(root, ...rest);
+  return path.join("build", pathname.endsWith("/") ? `${pathname}index.html` : pathname);
+}
 
 before(async () => {
   execFileSync(process.execPath, ["build.mjs", bundle]);
   server = createServer(async ({ url }, response) => {
     const { pathname } = new URL(url, "http://localhost");
-    const file = path.join("build", pathname.endsWith("/") ? `${pathname}index.html` : pathname);
     try {
-      const content = await readFile(file);
-      response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream" }).end(content);
+      const content = await readFile(fileOf(pathname));
+      if (pathname.endsWith("text.onnx")) await slow;
+      const type = TYPES[path.extname(pathname)] ?? (pathname.endsWith("/") ? "text/html" : "application/octet-stream");
+      response.writeHead(200, { "content-type": type }).end(content);
     } catch {
       response.writeHead(404).end();
     }
@@ -51,9 +63,10 @@ after(async () => {
   server?.close();
 });
 
-/** Runs in the page. */
+/** These run in the page. */
 async function run(texts) {
-  const { opened, pack, rows } = await import("./search.js");
+  const { opened } = await import("./search.js");
+  const { pack, rows } = await import("./text_encoder.js");
   const { ort, session } = await opened;
   const outputs = await session.run(pack(ort, texts), ["sentence_embedding", "input_ids", "token_offsets"]);
   const ids = Array.from(outputs.input_ids.data, Number);
@@ -62,6 +75,13 @@ async function run(texts) {
     ids: ids.slice(starts[i], starts[i + 1]),
     vector: Array.from(vector),
   }));
+}
+
+async function shareNear(texts) {
+  const { nearest } = await import("./search.js");
+  let near = 0;
+  for (const text of texts) near += (await nearest(text))[0]?.near ? 1 : 0;
+  return near / texts.length;
 }
 
 function check(entries, found) {
@@ -88,12 +108,24 @@ for (const build of ["wasm", "webgpu"]) {
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
     const firstHit = async (start) => {
       await page.locator("#hits li").first().filter({ hasText: start }).waitFor({ timeout: 10_000 });
-      assert.match(await page.locator("#status").textContent(), /^vector in [\d.]+ m?s, search in [\d.]+ m?s$/);
+      assert.equal(await page.locator("#status").textContent(), "The nearest of 311 passages:");
+      assert.match(await page.locator("#time").textContent(), /^Found in [\d.]+ m?s\.$/);
     };
 
+    // While the graph is on its way, the page says how much there is, and nothing can be typed.
+    let arrive;
+    slow = new Promise((resolve) => (arrive = resolve));
     await page.goto(`${origin}/?ort=${build}`);
-    await page.locator("#status", { hasText: /^(vector|This did not)/ }).waitFor({ timeout: 100_000 });
+    await page.locator("#arrived", { hasText: /^[\d.]+ MB of \d[\d.]+ MB$/ }).waitFor({ timeout: 30_000 });
+    assert.ok(await page.getByRole("progressbar", { name: "Opening the model" }).isVisible());
+    assert.ok(await page.locator("#query").isDisabled());
+    assert.ok(await page.getByRole("button", { name: "extinct animals" }).isDisabled());
+    if (process.env.SCREENSHOT) await page.screenshot({ path: `${process.env.SCREENSHOT}-${build}-opening.png` });
+    arrive();
+    await page.locator("#status", { hasText: /^(The nearest|This did not)/ }).waitFor({ timeout: 100_000 });
     assert.deepEqual(errors, []);
+    assert.ok(await page.locator("#query").isEnabled());
+    assert.ok(await page.locator("#opening").isHidden());
     await firstHit("Volcanoes erupt"); // of the suggestion that it starts with
 
     const texts = golden.texts.map(({ text }) => text);
@@ -106,7 +138,7 @@ for (const build of ["wasm", "webgpu"]) {
       await page.setViewportSize(viewport);
       for (const [query, start] of Object.entries(FIRST_HITS)) {
         await page.locator("#query").fill("");
-        await page.locator("#status", { hasText: "Type something." }).waitFor({ timeout: 10_000 });
+        await page.locator("#status", { hasText: "311 passages to search. Type" }).waitFor({ timeout: 10_000 });
         assert.equal(await page.locator("#hits li").count(), 0);
         await page.locator("#query").pressSequentially(query);
         await firstHit(start);
@@ -118,8 +150,27 @@ for (const build of ["wasm", "webgpu"]) {
         return [scrollWidth, clientWidth];
       });
       assert.ok(content <= room, `${size}: ${content} pixels in a window of ${room}`);
-      if (process.env.SCREENSHOT) await page.screenshot({ path: `${process.env.SCREENSHOT}-${build}-${size}.png` });
+      if (process.env.SCREENSHOT) {
+        await page.locator("#query").fill("a machine that flies without a pilot and without a sound");
+        await page.locator("#hits li").first().waitFor();
+        await page.screenshot({ path: `${process.env.SCREENSHOT}-${build}-${size}.png` });
+      }
+
+      await page.getByRole("button", { name: NONSENSE }).click();
+      await page.locator("#status", { hasText: "None of the 311 passages is near. These are the least far" }).waitFor();
+      const [hits, far] = [page.locator("#hits li"), page.locator("#hits li.far", { hasText: /far, 0\.\d\d/ })];
+      assert.equal(await far.count(), await hits.count());
+      if (process.env.SCREENSHOT) await page.screenshot({ path: `${process.env.SCREENSHOT}-${build}-${size}-far.png` });
+      await page.locator("#query").fill("\u{10ffff}"); // no token at all
+      await page.locator("#status", { hasText: "the model knows none of these words" }).waitFor();
+      assert.equal(await hits.count(), 0);
     }
+
+    // What search.js says of its thresholds.
+    const about = await page.evaluate(shareNear, QUERIES.about);
+    const elsewhere = await page.evaluate(shareNear, QUERIES.elsewhere);
+    assert.ok(about >= 0.94, `near are ${about} of the queries about the passages`);
+    assert.ok(elsewhere <= 0.32, `near are ${elsewhere} of the queries about something else`);
 
     assert.deepEqual(errors, []);
     assert.deepEqual(
@@ -142,3 +193,18 @@ for (const build of ["wasm", "webgpu"]) {
     await context.close();
   });
 }
+
+test("the first page of README.md", { timeout: 120_000 }, async () => {
+  const page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${server.address().port}/first.html`);
+  await page.locator("#out", { hasText: "dimensions" }).waitFor({ timeout: 100_000 });
+  const shown = await page.locator("#out").textContent();
+  const dim = golden.texts[0].sentence_embedding.length;
+  const line = (text) => `(-?\\d\\.\\d{4} ){4}\\.\\.\\. \\(${dim} dimensions\\)  ${text}\\n`;
+  assert.match(shown, new RegExp(`^${line("It's dangerous to go alone!")}${line("Take this\\.")}$`));
+  if (path.basename(bundle) === "potion-base-8M-onnx") {
+    const readme = await readFile("README.md", "utf8");
+    assert.ok(readme.includes(`\`\`\`text\n${shown}\`\`\``), shown);
+  }
+  await page.close();
+});

@@ -5,14 +5,16 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 class TextEncoder {
  public:
+  // Opens a bundle's text.onnx, which finds model.onnx_data beside it.
   explicit TextEncoder(const std::filesystem::path& bundle)
-      : session_(env_, (bundle / "onnx" / "text.onnx").c_str(), OneThread()) {}
+      : session_(env_, (bundle / "onnx" / "text.onnx").c_str(), Options()), limit_(BytesThatCount(session_)) {}
 
   // Gives the graph the texts' UTF-8 bytes, end to end, and where each text starts.
   std::vector<Ort::Value> Run(const std::vector<std::string>& texts, const std::vector<const char*>& outputs) {
@@ -20,7 +22,7 @@ class TextEncoder {
     std::vector<std::int64_t> offsets;
     for (const auto& text : texts) {
       offsets.push_back(static_cast<std::int64_t>(utf8.size()));
-      utf8 += text;
+      utf8.append(text, 0, limit_);
     }
     const auto bytes_length = static_cast<std::int64_t>(utf8.size());
     const auto texts_length = static_cast<std::int64_t>(offsets.size());
@@ -48,13 +50,36 @@ class TextEncoder {
   }
 
  private:
-  // The graph's operations are too small to share.
-  static Ort::SessionOptions OneThread() {
+  // On Linux and macOS onnxruntime sends telemetry from version 1.29 on, unless this is set before its environment is
+  // made.
+  static Ort::Env WithoutTelemetry() {
+#ifndef _WIN32
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+#endif
+    return Ort::Env(ORT_LOGGING_LEVEL_WARNING, "text-encoder");
+  }
+
+  static Ort::SessionOptions Options() {
     Ort::SessionOptions options;
-    options.SetIntraOpNumThreads(1);
+    options.SetIntraOpNumThreads(1);  // the graph's operations are too small to share
+    options.DisableMemPattern();      // it keeps a plan for each size of input that it sees: memory would grow
     return options;
   }
 
-  Ort::Env env_{ORT_LOGGING_LEVEL_WARNING, "text-encoder"};
+  // Four bytes for each of the characters that the graph reads of a text.
+  static std::size_t BytesThatCount(const Ort::Session& session) {
+    const auto metadata = session.GetModelMetadata();
+    Ort::AllocatorWithDefaultOptions allocator;
+    std::size_t limit = 4;
+    for (const char* key : {"max_length", "median_token_length"}) {
+      const std::string value = metadata.LookupCustomMetadataMapAllocated(key, allocator).get();
+      if (value == "null") return std::string::npos;  // a text has no limit
+      limit *= std::stoul(value);
+    }
+    return limit;
+  }
+
+  Ort::Env env_ = WithoutTelemetry();
   Ort::Session session_;
+  std::size_t limit_;  // bytes of a text that may count; the graph cuts the rest off, but slowly
 };

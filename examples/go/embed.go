@@ -4,17 +4,28 @@ package main
 import (
 	"fmt"
 	"log"
+	"math"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// open loads the onnxruntime library that ORT_DYLIB_PATH names and the graph of a bundle. The caller destroys the
-// session.
-func open(bundle string, outputs ...string) (*ort.DynamicAdvancedSession, error) {
+// encoder is an open text.onnx. The caller destroys it.
+type encoder struct {
+	*ort.DynamicAdvancedSession
+	limit int // bytes of a text that may count; the graph cuts the rest off, but slowly
+}
+
+// open loads the onnxruntime library that ORT_DYLIB_PATH names, and a bundle's text.onnx, which finds model.onnx_data
+// beside it.
+func open(bundle string, outputs ...string) (*encoder, error) {
 	if !ort.IsInitialized() {
+		// onnxruntime sends telemetry from version 1.29 on, unless this is set before it is loaded.
+		if _, set := os.LookupEnv("ORT_DISABLE_TELEMETRY"); !set {
+			os.Setenv("ORT_DISABLE_TELEMETRY", "1")
+		}
 		ort.SetSharedLibraryPath(os.Getenv("ORT_DYLIB_PATH"))
 		if err := ort.InitializeEnvironment(); err != nil {
 			return nil, err
@@ -29,16 +40,48 @@ func open(bundle string, outputs ...string) (*ort.DynamicAdvancedSession, error)
 	if err := options.SetIntraOpNumThreads(1); err != nil {
 		return nil, err
 	}
+	// A pattern keeps a plan for each size of input that it sees: memory would grow.
+	if err := options.SetMemPattern(false); err != nil {
+		return nil, err
+	}
 	graph := filepath.Join(bundle, "onnx", "text.onnx")
-	return ort.NewDynamicAdvancedSession(graph, []string{"utf8", "offsets"}, outputs, options)
+	session, err := ort.NewDynamicAdvancedSession(graph, []string{"utf8", "offsets"}, outputs, options)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := bytesThatCount(session)
+	return &encoder{session, limit}, err
+}
+
+// bytesThatCount is four bytes for each of the characters that the graph reads of a text.
+func bytesThatCount(session *ort.DynamicAdvancedSession) (int, error) {
+	metadata, err := session.GetModelMetadata()
+	if err != nil {
+		return 0, err
+	}
+	defer metadata.Destroy()
+	limit := 4
+	for _, key := range []string{"max_length", "median_token_length"} {
+		value, _, err := metadata.LookupCustomMetadataMap(key)
+		if err != nil {
+			return 0, err
+		}
+		number, err := strconv.Atoi(value)
+		if err != nil { // null: a text has no limit
+			return math.MaxInt, nil
+		}
+		limit *= number
+	}
+	return limit, nil
 }
 
 // run gives the graph the texts' UTF-8 bytes, end to end, and where each text starts. The caller destroys the outputs.
-func run(session *ort.DynamicAdvancedSession, texts []string, outputs []ort.Value) error {
-	utf8 := []byte(strings.Join(texts, ""))
+func run(session *encoder, texts []string, outputs []ort.Value) error {
+	var utf8 []byte
 	starts := make([]int64, len(texts))
-	for i := 1; i < len(texts); i++ {
-		starts[i] = starts[i-1] + int64(len(texts[i-1]))
+	for i, text := range texts {
+		starts[i] = int64(len(utf8))
+		utf8 = append(utf8, text[:min(len(text), session.limit)]...)
 	}
 	bytes, err := ort.NewTensor(ort.NewShape(int64(len(utf8))), utf8)
 	if err != nil {
@@ -65,7 +108,7 @@ func rows(value ort.Value) [][]float32 {
 }
 
 // embed returns one vector for each text.
-func embed(session *ort.DynamicAdvancedSession, texts []string) ([][]float32, error) {
+func embed(session *encoder, texts []string) ([][]float32, error) {
 	outputs := []ort.Value{nil} // onnxruntime makes it
 	if err := run(session, texts, outputs); err != nil {
 		return nil, err

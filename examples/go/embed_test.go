@@ -47,7 +47,7 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-func check(t *testing.T, session *ort.DynamicAdvancedSession, entries []entry, tolerance float64) {
+func check(t *testing.T, session *encoder, entries []entry, tolerance float64) {
 	t.Helper()
 	texts := make([]string, len(entries))
 	for i, entry := range entries {

@@ -3,7 +3,21 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
-/** What text.onnx takes: the texts' UTF-8 bytes, end to end, and where each text starts. */
+// onnxruntime sends telemetry from version 1.29 on, unless this is set before the first session opens.
+process.env.ORT_DISABLE_TELEMETRY ??= "1";
+
+/** Opens a bundle's text.onnx, which finds model.onnx_data beside it. */
+export function open(bundle) {
+  return InferenceSession.create(path.join(bundle, "onnx", "text.onnx"), {
+    intraOpNumThreads: 1, // the graph's operations are too small to share
+    enableMemPattern: false, // it keeps a plan for each size of input that it sees: memory would grow
+  });
+}
+
+/**
+ * What text.onnx takes: the texts' UTF-8 bytes, end to end, and where each text starts. The graph cuts long texts, but
+ * slowly: if yours are longer than the bundle's README says that it reads, cut them before.
+ */
 export function pack(texts) {
   const encoded = texts.map((text) => Buffer.from(text));
   const starts = new BigInt64Array(texts.length);
@@ -34,8 +48,7 @@ async function main([bundle, ...texts]) {
     console.error("usage: node embed.mjs BUNDLE TEXT ...");
     process.exit(2);
   }
-  // One thread: the graph's operations are too small to share.
-  const session = await InferenceSession.create(path.join(bundle, "onnx", "text.onnx"), { intraOpNumThreads: 1 });
+  const session = await open(bundle);
   for (const [i, vector] of (await embed(session, texts)).entries()) {
     const start = Array.from(vector.subarray(0, 4), (value) => value.toFixed(4)).join(" ");
     console.log(`${start} ... (${vector.length} dimensions)  ${texts[i]}`);

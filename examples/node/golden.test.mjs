@@ -3,15 +3,14 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { before, test } from "node:test";
-import { InferenceSession } from "onnxruntime-node";
-import { pack, rows } from "./embed.mjs";
+import { open, pack, rows } from "./embed.mjs";
 
 const bundle = process.env.BUNDLE ?? "../../models/potion-base-2M-onnx";
 const golden = JSON.parse(await readFile(path.join(bundle, "golden.json"), "utf8"));
 let session;
 
 before(async () => {
-  session = await InferenceSession.create(path.join(bundle, "onnx", "text.onnx"));
+  session = await open(bundle);
 });
 
 async function check(entries) {

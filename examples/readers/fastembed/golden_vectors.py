@@ -1,10 +1,15 @@
 """A bundle in FastEmbed, as a custom model, against golden.json: python golden_vectors.py BUNDLE"""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
+
+# onnxruntime sends telemetry from version 1.29 on, unless this is set before its first import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 from fastembed import TextEmbedding
 from fastembed.common.model_description import ModelSource, PoolingType
 

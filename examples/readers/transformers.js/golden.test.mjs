@@ -5,6 +5,9 @@ import path from "node:path";
 import { test } from "node:test";
 import { AutoModel, AutoTokenizer, env, pipeline } from "@huggingface/transformers";
 
+// onnxruntime sends telemetry from version 1.29 on, unless this is set before the first session opens.
+process.env.ORT_DISABLE_TELEMETRY ??= "1";
+
 // The pipeline adds the rows up by itself, in float32: what that rounds away grows with the text.
 const PIPELINE_TOLERANCE = 3e-6;
 

@@ -10,17 +10,21 @@ use ort::{
 /// A session of a bundle's `text.onnx`.
 pub struct TextEncoder {
     session: Session,
+    /// Bytes of a text that may count; the graph cuts the rest off, but slowly.
+    limit: usize,
 }
 
 impl TextEncoder {
+    /// Opens a bundle's `text.onnx`, which finds `model.onnx_data` beside it.
     pub fn open(bundle: impl AsRef<Path>) -> ort::Result<Self> {
         let environment = ort::init().build()?;
         let graph = bundle.as_ref().join("onnx").join("text.onnx");
-        // One thread: the graph's operations are too small to share.
         let session = Session::builder(&environment)?
-            .with_intra_threads(1)?
+            .with_intra_threads(1)? // the graph's operations are too small to share
+            .with_memory_pattern(false)? // a plan for each size of input that it sees: memory would grow
             .commit_from_file(graph)?;
-        Ok(Self { session })
+        let limit = bytes_that_count(&session)?;
+        Ok(Self { session, limit })
     }
 
     /// One vector for each text.
@@ -34,13 +38,22 @@ impl TextEncoder {
         let mut offsets = Vec::with_capacity(texts.len());
         for text in texts {
             offsets.push(utf8.len() as i64);
-            utf8.extend_from_slice(text.as_ref().as_bytes());
+            let bytes = text.as_ref().as_bytes();
+            utf8.extend_from_slice(&bytes[..bytes.len().min(self.limit)]);
         }
         self.session.run(ort::inputs! {
             "utf8" => Tensor::from_array(([utf8.len()], utf8))?,
             "offsets" => Tensor::from_array(([offsets.len()], offsets))?,
         })
     }
+}
+
+/// Four bytes for each of the characters that the graph reads of a text.
+fn bytes_that_count(session: &Session) -> ort::Result<usize> {
+    let metadata = session.metadata()?;
+    let number = |key| metadata.custom(key)?.parse::<usize>().ok(); // null: a text has no limit
+    let characters = number("max_length").zip(number("median_token_length"));
+    Ok(characters.map_or(usize::MAX, |(tokens, length)| 4 * tokens * length))
 }
 
 /// The rows of a float32 `[N, dim]` tensor.

@@ -82,10 +82,16 @@ vectors = ef.encode_documents(["It's dangerous to go alone!", "Take this."])
 With onnxruntime and `tokenizers` alone:
 
 ```python
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported, which sends telemetry from 1.29 on
+
 import numpy as np, onnxruntime, tokenizers
 
+options = onnxruntime.SessionOptions()
+options.enable_mem_pattern = False  # it keeps a plan for each size of input that it sees: memory would grow
 tokenizer = tokenizers.Tokenizer.from_file("tokenizer.json")
-session = onnxruntime.InferenceSession("{BAG}")
+session = onnxruntime.InferenceSession("{BAG}", options)
 ids = [encoding.ids for encoding in tokenizer.encode_batch(["It's dangerous to go alone!", "Take this."])]
 offsets = np.cumsum([0, *map(len, ids)])[:-1]
 feeds = {{"input_ids": np.concatenate(ids).astype(np.int64), "offsets": offsets}}
@@ -104,9 +110,12 @@ def _other_languages() -> str:
         for snippet in SNIPPETS
     )
     return f"""
-`{TEXT}` needs no tokenizer: it takes the texts' UTF-8 bytes, end to end, and where each text starts. Give its session
-one thread (`intra_op_num_threads`, `intraOpNumThreads`): its operations are too small to share. Parts of the programs
-in m2v-onnx' `examples/`:
+`{TEXT}` needs no tokenizer: it takes the texts' UTF-8 bytes, end to end, and where each text starts. It finds
+`{TABLE}` beside it, under that name. Give its session one thread: its operations are too small to share. Switch
+the session's memory pattern off: memory would grow with every new size of input. Set the environment variable
+`ORT_DISABLE_TELEMETRY=1` before onnxruntime is loaded: from version 1.29 on it sends telemetry from Linux and macOS.
+
+These are parts of the programs in m2v-onnx' `examples/`:
 
 {folded}
 """
