@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -33,6 +34,8 @@ COLUMNS: dict[str, Callable[[], Any]] = {
     "pyarrow dictionary": lambda: pa.array(TEXTS).dictionary_encode(),
     "pyarrow chunked": lambda: pa.chunked_array([TEXTS[:1], TEXTS[1:]]),
     "a column of a pyarrow table": lambda: pa.table({"text": TEXTS})["text"],
+    "polars.Series": lambda: pl.Series(TEXTS),
+    "a column of a polars frame": lambda: pl.DataFrame({"text": TEXTS})["text"],
     "lines of a file": lambda: io.StringIO("a whale\nzwölf Wale"),
 }
 
@@ -62,6 +65,8 @@ NOT_TEXTS: dict[str, tuple[Any, str]] = {
     "set": (set(TEXTS), r"got set, which has no order: pass sorted\(texts\)"),
     "frozenset": (frozenset(TEXTS), r"got frozenset, which has no order"),
     "pandas.DataFrame": (pd.DataFrame(FRAME), r"got pandas.DataFrame, a table: pass the column .*\['id', 'text'\]"),
+    "polars.DataFrame": (pl.DataFrame(FRAME), r"got polars.DataFrame, a table: pass the column of the texts"),
+    "null of polars": (pl.Series(["a", None]), r"got NoneType at position 1: it is missing"),
     "pyarrow.Table": (pa.table(FRAME), r"got pyarrow.Table, a table: pass the column of the texts, table\['id'\] say"),
     "two dimensions": (np.array([TEXTS]), r"got numpy.ndarray of 2 dimensions: pass one column of it"),
     "numbers": (np.arange(3), r"got int at position 0: pass a list of str"),

@@ -36,6 +36,7 @@ from m2v_onnx.models.format import (
     TEXT,
     TOKENIZER,
 )
+from m2v_onnx.models.locate import expanded
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
@@ -170,7 +171,7 @@ def _read(
         return read_static_model(source, name)
     if not str(source):
         raise TypeError(f"expected a path, a Hub id or a StaticModel, got {source!r}")
-    path = Path(source).expanduser()
+    path = expanded(Path(source))
     if path.exists():
         return read_folder(path / subfolder if subfolder else path, name, revision or "")
     tried = [f"no file or folder {path}"]

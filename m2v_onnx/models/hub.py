@@ -9,7 +9,7 @@ from typing import Any
 
 from m2v_onnx.errors import M2vOnnxError, MissingExtraError, ModelNotFoundError
 from m2v_onnx.models.bundle import read_config
-from m2v_onnx.models.format import BAG, CONFIG, MANIFEST
+from m2v_onnx.models.format import BAG, CONFIG, MANIFEST, ONE, TABLE, TOKENIZER
 
 SOURCE_PATTERNS = (
     CONFIG,
@@ -22,6 +22,9 @@ SOURCE_PATTERNS = (
     "README.md",
 )
 """The files of a Model2Vec model, in any layout."""
+
+NEEDED = (BAG, ONE, TABLE, TOKENIZER)
+"""Of a bundle, without which it does not run in the usual ways."""
 
 TENSORS = ("model.safetensors", "0_StaticEmbedding/model.safetensors")
 """Where a Model2Vec model has its table, in any layout."""
@@ -96,21 +99,25 @@ def download(
         files = list(config[MANIFEST]["files"]) if MANIFEST in config else []
         return fetch([CONFIG, *files] if files else SOURCE_PATTERNS)
 
-    def cached() -> Path | None:
-        """A snapshot on disk that has a model's main files; some others, a card say, it may lack."""
+    def cached(needed: Sequence[str]) -> Path | None:
+        """A snapshot on disk that has a source's table, or what is needed of a bundle; some files it may lack."""
         try:
             root = fetch([], local_files_only=True)  # asked for files, it would insist on all of them
         except LocalEntryNotFoundError:
             return None
-        return root if any((root / prefix / place).is_file() for place in (*TENSORS, BAG)) else None
+        here = root / prefix
+        if bundle and MANIFEST in (config := read_config(here)):
+            written = config[MANIFEST]["files"]
+            return root if all((here / name).is_file() for name in needed if name in written) else None
+        return root if any((here / place).is_file() for place in TENSORS) else None
 
     try:
-        root = None if force_download else cached()
+        root = None if force_download else cached(NEEDED)
         if root is None:
             try:
                 root = complete()
             except LocalEntryNotFoundError:  # no network, or HF_HUB_OFFLINE=1
-                root = cached()
+                root = cached([])  # whatever it lacks is named when it is opened
                 if root is None:
                     raise
     except M2vOnnxError:

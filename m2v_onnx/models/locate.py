@@ -48,7 +48,7 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         raise TypeError(f"expected a path or a Hub id, got {model_source!r}")
     name = model_source if isinstance(model_source, str) else model_source.as_posix()
     subfolder = options.get("subfolder")
-    given = _expanded(Path(model_source))
+    given = expanded(Path(model_source))
     # Some files are opened only when they are needed, whatever the working directory is then.
     path = given.absolute()
     if path.is_file():
@@ -77,7 +77,7 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
     return read_bundle(snapshot.folder) or exported(snapshot.folder, name=name, revision=snapshot.revision)
 
 
-def _expanded(path: Path) -> Path:
+def expanded(path: Path) -> Path:
     """:raises ModelNotFoundError: for ~ where there is no home folder."""
     try:
         return path.expanduser()
