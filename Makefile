@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test lint bundle parity bench conformance clean
+.PHONY: help demo test lint dist bundle parity bench conformance speed clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
 	@echo "make test    the whole test suite"
 	@echo "make lint    format, style and types"
+	@echo "make dist    the wheel and the source archive, checked"
 	@echo "make parity  every model and text of ../shared against model2vec"
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
@@ -19,10 +20,16 @@ demo: .venv/ready
 	rm -rf $(DEMO)
 	$(BIN)/m2v-onnx export models/potion-base-2M $(DEMO)
 	$(BIN)/m2v-onnx verify $(DEMO) models/potion-base-2M
-	$(BIN)/m2v-onnx demo $(DEMO)
+	$(BIN)/m2v-onnx demo
 
 test: .venv/ready
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -rs -n auto
+
+dist: .venv/ready
+	rm -rf dist
+	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m tests.check_dist dist
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .
@@ -54,7 +61,7 @@ bundle: .venv/ready
 		--revision bf8b056651a2c21b8d2565580b8569da283cab23 --precision int8
 
 clean:
-	rm -rf .venv .demo .conformance
+	rm -rf .venv .demo .conformance dist
 
 .venv/ready-bench: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[bench]'

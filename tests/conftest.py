@@ -1,8 +1,10 @@
 """Models for the tests: the genuine one in models/, model2vec-rs' small ones, and those that are made here."""
 
 import json
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -25,8 +27,14 @@ POTION = ROOT / "models" / "potion-base-2M"
 COMMITTED_BUNDLE = ROOT / "models" / "potion-base-2M-onnx"
 """The one in the wheel: int8."""
 
-_TEMPORARY = tempfile.TemporaryDirectory(prefix="m2v-onnx-tests-", ignore_cleanup_errors=True)
-POTION_BUNDLE = Path(_TEMPORARY.name) / "potion-base-2M-onnx"
+if "M2V_ONNX_TESTS" not in os.environ:
+    # The first process of a run makes it and removes it; pytest-xdist's workers inherit the variable.
+    _TEMPORARY = tempfile.TemporaryDirectory(prefix="m2v-onnx-tests-", ignore_cleanup_errors=True)
+    os.environ["M2V_ONNX_TESTS"] = _TEMPORARY.name
+SHARED_FOLDER = Path(os.environ["M2V_ONNX_TESTS"])
+"""What is made once for all workers of a run."""
+
+POTION_BUNDLE = SHARED_FOLDER / "potion-base-2M-onnx"
 """The same in float32, exported when the tests begin."""
 
 DATA = ROOT / "tests" / "data"
@@ -56,8 +64,37 @@ def potion_bundle() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("m2v_export.bundle.check_text.FUZZED_TEXTS", 100)
         patch.setattr("m2v_export.bundle.check_text.code_point_texts", lambda: islice(code_point_texts(), 0, None, 50))
-        export_model(POTION, POTION_BUNDLE, name="minishlab/potion-base-2M")
+        exported_once(POTION, POTION_BUNDLE, name="minishlab/potion-base-2M")
         yield
+
+
+def exported_once(source: Path, out: Path, **options: Any) -> Path:
+    """The bundle of a source, by the first worker that needs it; others wait for it."""
+    lock = out.with_suffix(".lock")
+    out.parent.mkdir(exist_ok=True)
+    while not out.exists():
+        try:
+            lock.mkdir()
+        except FileExistsError:
+            time.sleep(0.05)
+            continue
+        try:
+            if not out.exists():
+                export_model(source, out, **options)
+        finally:
+            lock.rmdir()
+    return out
+
+
+class Bundles(dict[str, Path]):
+    """The bundle of every source, exported when it is first asked for."""
+
+    def __init__(self, sources: dict[str, Path]) -> None:
+        self._sources = sources
+
+    def __missing__(self, name: str) -> Path:
+        self[name] = exported_once(self._sources[name], SHARED_FOLDER / "bundles" / name)
+        return self[name]
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +119,9 @@ def small(sources: dict[str, Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bundles(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def bundles(sources: dict[str, Path]) -> dict[str, Path]:
     """The bundle of every source."""
-    folder = tmp_path_factory.mktemp("bundles")
-    return {name: export_model(source, folder / name).folder for name, source in sources.items()}
+    return Bundles(sources)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from m2v_export import ExportError, export_model, verify_bundle
+from m2v_export.bundle.companions import write_tokenizer
 from m2v_export.bundle.golden import TEXTS
 from m2v_export.bundle.write import write_table
 from m2v_export.graphs.kinds import bag_graph
@@ -360,14 +361,20 @@ def test_full_disk(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
             raise OSError(errno.ENOSPC, "No space left on device")
         return write_bytes(path, content)
 
+    def full_tokenizer(path: Path, source: Any) -> None:
+        write_tokenizer(Path("/dev/full") if path.name == file else path, source)
+
     def full_table(path: Path, embedding: Any) -> None:
         if path.name == file:
             raise OSError(errno.ENOSPC, "No space left on device")
         write_table(path, embedding)
 
     monkeypatch.setattr(Path, "write_bytes", full)
+    if file == "tokenizer.json" and not Path("/dev/full").exists():
+        pytest.skip("tokenizers writes this file itself, and there is no /dev/full")
     monkeypatch.setattr("m2v_export.exporter.write_table", full_table)
-    with pytest.raises(ExportError, match="No space left on device; nothing was left there"):
+    monkeypatch.setattr("m2v_export.exporter.write_tokenizer", full_tokenizer)
+    with pytest.raises(ExportError, match=r"No space left on device.*; nothing was left there"):
         export_model(small, tmp_path / "deep" / "out")
     assert contents(tmp_path) == {}
 

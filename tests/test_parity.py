@@ -12,7 +12,7 @@ from m2v_onnx import OnnxStaticModel
 from m2v_onnx.ort import onnxruntime
 from tests.conftest import ALL_MODELS, CORPUS, POTION_BUNDLE, Pair
 from tests.test_graphs import flat
-from tests.test_text_helpers import pack
+from tests.text_helpers import pack
 from tests.texts import CODE_POINTS, TEXTS
 
 Pairs = Callable[[str], Pair]

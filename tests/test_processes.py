@@ -335,7 +335,7 @@ def busy():
 parent = os.getpid()
 thread = threading.Thread(target=busy)
 thread.start()
-for _ in range(20):
+for _ in range(10):
     child = os.fork()
     if not child:
         right(model)

@@ -14,7 +14,7 @@ from m2v_export.text.samples import SCRIPTS, code_point_texts, fuzzed_texts, inv
 from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM
 from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS
-from tests.test_text_helpers import (
+from tests.text_helpers import (
     assert_exact,
     graph_ids,
     pack,

@@ -13,7 +13,7 @@ from m2v_export.text.stages.words import WholeWords
 from m2v_export.text.wordpiece.pieces.chains import MOST_PIECES
 from m2v_export.text.wordpiece.pieces.search import Pieces
 from m2v_export.text.wordpiece.quick import QUICK_BYTES, quick_ids
-from tests.test_text_helpers import (
+from tests.text_helpers import (
     assert_exact,
     pack,
     potion_tokenizer,

@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 from m2v_export.text import UnsupportedTokenizer, read_tokenizer
 from tests.conftest import make_tokenizer
-from tests.test_text_helpers import tables_of, word_piece
+from tests.text_helpers import tables_of, word_piece
 
 VOCAB = {"[UNK]": 0, "a": 1, "##b": 2, "[": 3}
 

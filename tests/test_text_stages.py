@@ -33,7 +33,7 @@ from m2v_export.text.wordpiece.pieces.match import FEW_WORDS, match_pieces
 from m2v_export.text.wordpiece.pieces.merge import merge_at_codes
 from m2v_export.text.wordpiece.pieces.rounds import FoundInRounds, merge_at_words
 from m2v_export.text.wordpiece.pieces.search import Pieces
-from tests.test_text_helpers import (
+from tests.text_helpers import (
     assert_exact,
     potion_tables,
     potion_tokenizer,

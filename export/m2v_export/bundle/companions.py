@@ -25,7 +25,10 @@ EXTERNAL_DATA_FILES = 1
 
 
 def write_tokenizer(path: Path, source: Source) -> None:
-    """tokenizer.json without a post-processor, so that nobody adds special tokens."""
+    """tokenizer.json without a post-processor, so that nobody adds special tokens.
+
+    :raises OSError: when it cannot be written.
+    """
     tokenizer, _ = source.tokenizer, source.padding  # which is asked before it is changed
     tokenizer.post_processor = None
     tokenizer.no_padding()
@@ -33,7 +36,10 @@ def write_tokenizer(path: Path, source: Source) -> None:
         tokenizer.no_truncation()
     else:
         tokenizer.enable_truncation(source.max_length)
-    tokenizer.save(str(path), pretty=False)
+    try:
+        tokenizer.save(str(path), pretty=False)
+    except Exception as error:  # tokenizers raises bare Exception, for a full disk too
+        raise OSError(f"{path.name}: {error}") from error
     tokenizer.no_truncation()
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from benchmarks.text_graph.unigram import CODE_POINTS, END, Table
 from m2v_export.graphs.arrays import END as LAST
 from m2v_export.graphs.arrays import counted, keep, look_up, numbered, positions, zeros, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import characters_of
+from prototypes.unigram import CODE_POINTS, END, Table
 
 LETTER, NUMBER, OTHER, SPACE, BOUNDARY = range(5)
 SHORT, SHORT_BITS = 7, 9

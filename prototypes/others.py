@@ -1,6 +1,6 @@
 """A trial, nothing that is shipped: Unigram and byte-level BPE as graphs, their ids and time against `tokenizers`.
 
-    python -m benchmarks.text_graph.others [--texts 4096]
+    python -m prototypes.others [--texts 4096]
 
 Unigram's graph begins behind the normalizer and the pre-tokenizer, which leaves whole sentences in one of the models;
 BPE's has its pre-tokenizer inside. What came out is in docs/text-graph.md. Two of the three models are trained here, on
@@ -25,12 +25,12 @@ from tabulate import tabulate
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from benchmarks.shared import SHARED, lines, need_shared
-from benchmarks.text_graph.bpe import bpe, read_merges
-from benchmarks.text_graph.unigram import END, read_pieces, unigram
 from m2v_export.graphs.arrays import positions
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.samples import fuzzed_texts
 from m2v_onnx.ort import onnxruntime as ort
+from prototypes.bpe import bpe, read_merges
+from prototypes.unigram import END, read_pieces, unigram
 
 BATCH = 256
 VOCABULARY, TRAINING_LINES = 8_000, 10_000
