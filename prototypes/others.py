@@ -3,8 +3,8 @@
     python -m prototypes.others [--texts 4096]
 
 Unigram's graph begins behind the normalizer and the pre-tokenizer, which leaves whole sentences in one of the models;
-BPE's has its pre-tokenizer inside. What came out is in docs/text-graph.md. Two of the three models are trained here, on
-texts of ../shared; the third is a test model of MinishLab's.
+BPE's has its pre-tokenizer inside. What came out is in docs/text-graph-trials.md. Two of the three models
+are trained here, on texts of ../shared; the third is a test model of MinishLab's.
 """
 
 import argparse

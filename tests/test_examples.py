@@ -23,6 +23,7 @@ from m2v_export.bundle.snippets import SNIPPETS, Snippet
 from tests.conftest import COMMITTED_BUNDLE, ROOT
 
 EXAMPLES = ROOT / "examples"
+LANGUAGES = ROOT / "docs" / "other-languages.md"
 FOLDERS = sorted(path.parent for path in EXAMPLES.rglob("README.md") if path.parent != EXAMPLES)
 MANIFESTS = ("requirements.txt", "package.json", "pom.xml", "go.mod", "Cargo.toml")
 EXACT_VERSION = re.compile(r"\d[\w.-]*")
@@ -298,13 +299,13 @@ def test_the_card_shows_the_examples(snippet: Snippet) -> None:
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS[1:], ids=lambda snippet: snippet.fence)
-def test_the_readme_shows_the_examples(snippet: Snippet) -> None:
-    """But for Python, whose code in README.md is run."""
+def test_the_docs_show_the_examples(snippet: Snippet) -> None:
+    """But for Python, whose code on that page is run."""
     assert SNIPPETS[0].name == "Python"
-    (shown,) = re.findall(
-        rf"^```{snippet.fence}\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    (shown,) = re.findall(rf"^```{snippet.fence}\n(.*?)^```", LANGUAGES.read_text(), re.MULTILINE | re.DOTALL)
+    assert is_part(shown, EXAMPLES / snippet.file), (
+        f"examples/{snippet.file} has changed: copy the part into {LANGUAGES.name}"
     )
-    assert is_part(shown, EXAMPLES / snippet.file), f"examples/{snippet.file} has changed: copy the part into README.md"
 
 
 def test_the_readme_names_the_pinned_versions() -> None:

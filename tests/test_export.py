@@ -1,5 +1,6 @@
 """The exporter: what is in a bundle, from what sources, and that it is complete or absent."""
 
+import copy
 import errno
 import json
 import os
@@ -495,3 +496,27 @@ def test_the_bundle_s_licence_files_are_the_source_s() -> None:
     text = (ROOT / "models" / "potion-base-2M" / "README.md").read_text(encoding="utf-8")
     assert "license: mit" in text
     assert "minishlab" in text.lower()
+
+
+def test_one_tokenizer_at_a_time(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large ones take hundreds of megabytes: the source's is read, then the bundle's, and none is copied."""
+    parsed: list[str] = []
+    from_file, deepcopy = Tokenizer.from_file, copy.deepcopy
+
+    class Counted:
+        @staticmethod
+        def from_file(path: str) -> Tokenizer:
+            parsed.append(Path(path).parent.name)
+            return from_file(path)
+
+    def copied(value: Any, *more: Any) -> Any:
+        if isinstance(value, Tokenizer):
+            parsed.append("a copy")
+        return deepcopy(value, *more)
+
+    monkeypatch.setattr("m2v_export.source.model.Tokenizer", Counted)
+    monkeypatch.setattr("m2v_onnx.vectors.by_tokenizers.Tokenizer", Counted)
+    monkeypatch.setattr(copy, "deepcopy", copied)
+    export_model(small, tmp_path / "out")
+    assert parsed[0] == small.name
+    assert len(parsed) == 2, parsed

@@ -1,25 +1,17 @@
 """The README's code runs and prints what the README says."""
 
-import contextlib
-import io
 import re
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
-from m2v_onnx.commands.main import main
 from tests.conftest import ROOT
+from tests.pages import blocks, broken_links, printed
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PYTHON = [
-    (code, output if kind == "text" else None)
-    for (language, code), (kind, output) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True)
-    if language == "python"
-]
-SHELL = [code for language, code in BLOCKS if language == "sh"]
+BLOCKS = blocks(README)
+PYTHON = [(block.code, block.prints) for block in BLOCKS if block.language == "python"]
 
 
 @pytest.fixture
@@ -34,18 +26,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_python(code: str, output: str | None, elsewhere: Path) -> None:
     if "pymilvus" in code:
         pytest.importorskip("milvus_lite", reason="the extra demo is not installed")
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
     assert output is not None, "a block that prints is followed by what it prints"
-    assert printed.getvalue() == output
-
-
-def test_commands(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [line.partition("#")[0].strip() for code in SHELL for line in code.splitlines()]
-    commands = [shlex.split(line) for line in lines if line.startswith("m2v-onnx ")]
-    for command in commands:
-        assert main(command[1:]) == 0, capsys.readouterr().err
+    assert printed(code, "README.md") == output
 
 
 def test_make_targets() -> None:
@@ -57,8 +39,7 @@ def test_make_targets() -> None:
 
 
 def test_links() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+    assert broken_links(ROOT / "README.md") == []
 
 
 def test_the_chinese_readme_has_the_same_code() -> None:
@@ -67,9 +48,7 @@ def test_the_chinese_readme_has_the_same_code() -> None:
         r"^```.*?^```", README, re.MULTILINE | re.DOTALL
     )
     links = re.findall(r"\]\((?!http)([^)#]+)", chinese)
-    assert sorted({*links} - {"README.md"}) == sorted(
-        {*re.findall(r"\]\((?!http)([^)#]+)", README)} - {"README.zh-CN.md"}
-    )
+    assert {*links} - {"README.md"} == {*re.findall(r"\]\((?!http)([^)#]+)", README)} - {"README.zh-CN.md"}
 
 
 def test_it_is_read_in_one_go() -> None:
