@@ -5,9 +5,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from model2vec import StaticModel
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from m2v_export import export_model
+from m2v_export.text.kinds import KINDS, TokenizerKind
 from m2v_export.text.samples import code_point_texts
 from m2v_onnx import OnnxStaticModel
 
@@ -59,18 +60,36 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture(scope="session", autouse=True)
 def potion_bundle() -> Iterator[None]:
-    """POTION_BUNDLE, and the export's own check of text.onnx in a fraction of its seconds; test_text_graph.py has all
-    of it."""
+    """POTION_BUNDLE, and exports in a fraction of their seconds: a tokenizer's tables are read once, and text.onnx is
+    checked with fewer texts. test_text_stages.py and test_text_graph.py have all of it."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(KINDS, "WordPiece", _read_once(KINDS["WordPiece"]))
         patch.setattr("m2v_export.bundle.check_text.FUZZED_TEXTS", 100)
         patch.setattr("m2v_export.bundle.check_text.code_point_texts", lambda: islice(code_point_texts(), 0, None, 50))
         exported_once(POTION, POTION_BUNDLE, name="minishlab/potion-base-2M")
         yield
 
 
+def _read_once(kind: TokenizerKind) -> TokenizerKind:
+    known: dict[tuple[str, bool], Any] = {}
+
+    def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> Any:
+        key = tokenizer.to_str(), tokenizer.encode_special_tokens
+        if key not in known:
+            known[key] = kind.read_tables(tokenizer, config)
+        return known[key]
+
+    return TokenizerKind(read_tables, kind.build_ids)
+
+
 def exported_once(source: Path, out: Path, **options: Any) -> Path:
     """The bundle of a source, by the first worker that needs it; others wait for it."""
-    lock = out.with_suffix(".lock")
+    return made_once(out, lambda folder: export_model(source, folder, **options))
+
+
+def made_once(out: Path, make: Callable[[Path], object]) -> Path:
+    """A folder that one worker makes, complete or absent, and the others wait for."""
+    lock, new = out.with_suffix(".lock"), out.with_suffix(".new")
     out.parent.mkdir(exist_ok=True)
     while not out.exists():
         try:
@@ -80,7 +99,8 @@ def exported_once(source: Path, out: Path, **options: Any) -> Path:
             continue
         try:
             if not out.exists():
-                export_model(source, out, **options)
+                make(new)
+                new.rename(out)
         finally:
             lock.rmdir()
     return out
@@ -108,7 +128,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             shutil.copy(POTION / "tokenizer.json", folder / name)
         found[f"rs-{name}"] = folder / name
     for name in MADE_MODELS:
-        found[f"made-{name}"] = make_source(folder / f"made-{name}", name)
+        # Once for all workers: trainers give another vocabulary in every process.
+        found[f"made-{name}"] = made_once(SHARED_FOLDER / "sources" / f"made-{name}", partial(make_source, name=name))
     return found
 
 

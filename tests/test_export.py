@@ -17,10 +17,11 @@ import numpy as np
 import onnx
 import pytest
 from model2vec import StaticModel
+from onnx import ModelProto
 from safetensors.numpy import load_file, save_file
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from m2v_export import ExportError, export_model, verify_bundle
+from m2v_export import ExportError, export_model, exporter, verify_bundle
 from m2v_export.bundle.companions import write_tokenizer
 from m2v_export.bundle.golden import TEXTS
 from m2v_export.bundle.write import write_table
@@ -520,3 +521,32 @@ def test_one_tokenizer_at_a_time(small: Path, tmp_path: Path, monkeypatch: pytes
     export_model(small, tmp_path / "out")
     assert parsed[0] == small.name
     assert len(parsed) == 2, parsed
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_roles_are_for_added_special_tokens(special: bool, tmp_path: Path) -> None:
+    """A role makes a token special in transformers, and texts are cut at it: an ordinary piece must have none."""
+    tokenizer = Tokenizer(models.WordLevel({".": 0, "a": 1, "<pad>": 2}, unk_token="."))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if special:
+        tokenizer.add_special_tokens([".", "<pad>"])
+    StaticModel(vectors=np.ones((3, 8), np.float32), tokenizer=tokenizer).save_pretrained(tmp_path / "source")
+    export_model(tmp_path / "source", tmp_path / "out")
+    settings = read_json(tmp_path / "out" / "tokenizer_config.json")
+    roles = {"unk_token": ".", "pad_token": "<pad>"}
+    assert {key: settings[key] for key in roles if key in settings} == (roles if special else {"pad_token": "[PAD]"})
+    assert read_json(tmp_path / "out" / "special_tokens_map.json") == (roles if special else {})
+    assert OnnxStaticModel.from_pretrained(tmp_path / "out").unk_token_id == 0
+
+
+def test_wrong_ids_of_the_text_graph_fail_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is refused beforehand is a note; a graph that is nearly right is a defect."""
+    original = exporter._text_graph
+
+    def cuts_too_early(model: Any) -> ModelProto:
+        return original(replace(model, max_length=3))
+
+    monkeypatch.setattr(exporter, "_text_graph", cuts_too_early)
+    with pytest.raises(ExportError, match=r"text\.onnx gives other token ids .* please report it"):
+        export_model(POTION, tmp_path / "out")
+    assert contents(tmp_path) == {}

@@ -13,6 +13,7 @@ import pytest
 from model2vec import StaticModel
 from model2vec.inference import StaticModelPipeline
 from model2vec.inference.mlp import Activation, Layer, MLPHead
+from safetensors.numpy import load_file, save_file
 
 from m2v_export import ExportError, export_model, exporter, verify_bundle
 from m2v_export.text.errors import UnsupportedTokenizer
@@ -267,3 +268,21 @@ def test_info_and_card(exported: dict[str, Path], capsys: pytest.CaptureFixture[
     assert "animal, music, weather" in capsys.readouterr().out
     card = (exported["softmax"] / "README.md").read_text()
     assert "| Output of the head | `probabilities` of the labels animal, music, weather (softmax) |" in card
+
+
+def test_rows_that_are_not_numbers_are_zeros(folders: dict[str, Path], tmp_path: Path) -> None:
+    """As StaticModelPipeline.from_pretrained reads them, and no other loader of model2vec 0.10."""
+    source = Path(shutil.copytree(folders["softmax"], tmp_path / "source"))
+    tensors = load_file(source / "model.safetensors")
+    tensors["embeddings"] = tensors["embeddings"].copy()
+    tensors["embeddings"][::7] = np.nan
+    save_file(tensors, source / "model.safetensors")
+    bundle = export_model(source, tmp_path / "bundle").folder
+    ours, theirs = OnnxStaticModelPipeline.from_pretrained(bundle), StaticModelPipeline.from_pretrained(source)
+    np.testing.assert_allclose(ours.predict_proba(TEXTS), theirs.predict_proba(TEXTS), rtol=0, atol=EXACT)
+    assert np.isfinite(ours.model.encode(TEXTS)).all()
+    verify_bundle(bundle, source)
+    for name in ("head.safetensors", "pipeline.skops"):
+        (source / name).unlink(missing_ok=True)
+    with pytest.raises(InvalidModelError, match="the table has NaN or infinite values"):
+        export_model(source, tmp_path / "no pipeline")
