@@ -26,6 +26,8 @@ from m2v_export.bundle.companions import write_tokenizer
 from m2v_export.bundle.golden import TEXTS
 from m2v_export.bundle.write import write_table
 from m2v_export.graphs.kinds import bag_graph
+from m2v_export.text import wordpiece
+from m2v_export.text.kinds import KINDS, TokenizerKind
 from m2v_onnx import ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.models.bundle import sha256
 from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE, TEXT
@@ -378,7 +380,7 @@ def test_full_disk(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
     monkeypatch.setattr("m2v_export.exporter.write_tokenizer", full_tokenizer)
     with pytest.raises(ExportError, match=r"No space left on device.*; nothing was left there"):
         export_model(small, tmp_path / "deep" / "out")
-    assert contents(tmp_path) == {}
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of file size are POSIX'")
@@ -550,3 +552,14 @@ def test_wrong_ids_of_the_text_graph_fail_the_export(tmp_path: Path, monkeypatch
     with pytest.raises(ExportError, match=r"text\.onnx gives other token ids .* please report it"):
         export_model(POTION, tmp_path / "out")
     assert contents(tmp_path) == {}
+
+
+def test_a_fault_of_ours_is_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_: object) -> None:
+        raise ValueError("shapes do not match")
+
+    monkeypatch.setattr("m2v_export.text.wordpiece.tables.read_codes", fault)
+    monkeypatch.setitem(KINDS, "WordPiece", TokenizerKind(wordpiece.read_tables, wordpiece.build_ids))
+    with pytest.raises(ValueError, match="shapes do not match"):
+        export_model(POTION, tmp_path / "out")
+    assert not [*tmp_path.iterdir()]

@@ -154,9 +154,10 @@ def verify_bundle(
             ).reference(),
             model.head,
         )
+    tokenizer = read_tokenizer_file(folder / TOKENIZER)
+    tokens = TokenizersTokens.of(tokenizer)
     if (folder / TEXT).is_file():
-        check_text_ids(folder / TEXT, read_tokenizer_file(folder / TOKENIZER), max_length)
-    tokens = TokenizersTokens.read(folder / TOKENIZER)
+        check_text_ids(folder / TEXT, tokenizer, max_length)
     return check_bundle(folder, tokens, reference, precision, max_length, head)
 
 

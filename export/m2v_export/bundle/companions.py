@@ -5,6 +5,7 @@ special_tokens_map.json; Text Embeddings Inference tokenizer.json and config.jso
 """
 
 import json
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ UNLIMITED_LENGTH = int(1e30)
 LARGEST_INT32 = 2**31 - 1
 """For programs that keep the longest text's length in an int32."""
 
-PAD_TOKENS = ("[PAD]", "<pad>", "<|pad|>", "<|m2v_onnx_pad|>")
+PAD_TOKENS = ("[PAD]", "<pad>")
 """Names for what texts are filled up with; the first that the vocabulary lacks serves where it has none of its own."""
 
 EXTERNAL_DATA_FILES = 1
@@ -52,7 +53,8 @@ def tokenizer_files(source: Source) -> dict[str, bytes]:
     special = {role: token for role, token in roles.items() if token in specials}
     if "pad_token" not in special:
         # Some programs cannot do without; which id it has does not matter, for the attention mask leaves it out.
-        roles["pad_token"] = next(token for token in PAD_TOKENS if source.tokenizer.token_to_id(token) is None)
+        names = chain(PAD_TOKENS, (f"<|pad_{i}|>" for i in count()))
+        roles["pad_token"] = next(name for name in names if source.tokenizer.token_to_id(name) is None)
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": source.max_length or UNLIMITED_LENGTH,

@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +28,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise ExportError(f"{folder} exists: choose another output folder, or delete it first")
     # Named before it is made, so that a signal at any moment finds what to remove.
     temporary = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
+    new_parents = [parent for parent in folder.parents if not parent.exists()]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir(mode=0o700)
@@ -39,6 +40,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             shutil.rmtree(temporary, ignore_errors=True)
+        for parent in new_parents if not folder.exists() else ():
+            with suppress(OSError):  # somebody else has put something there meanwhile
+                parent.rmdir()
 
 
 def write_table(path: Path, embedding: Embedding) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
+from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.probe import Characters, Kind
 
 SEPARATOR = -1
@@ -90,13 +91,15 @@ class Alphabet:
 def read_alphabet(characters: Characters, pieces: Iterable[str], added: Iterable[str]) -> Alphabet:
     """:param pieces: those of which all characters can be met in normalized text.
     :param added: contents of the added tokens.
-    :raises ValueError: when there are more characters in pieces than codes.
+    :raises UnsupportedTokenizer: when there are more characters in pieces than codes.
     """
     pieces, added = list(pieces), list(added)
     narrow = sorted({c for piece in pieces if len(piece) > 1 for c in piece if characters.kind(c) == Kind.WORD})
     width = max(NARROWEST, (len(narrow) + 1).bit_length())
     if width > WIDEST:
-        raise ValueError(f"model: {len(narrow)} different characters in pieces of two and more, {2**WIDEST - 2} fit")
+        raise UnsupportedTokenizer(
+            f"model: {len(narrow)} different characters in pieces of two and more, {2**WIDEST - 2} fit"
+        )
     others = sorted({*"".join(pieces)} - {*narrow})
     wide = [c for c in others if characters.kind(c) != Kind.ISOLATED]
     alone = [c for c in others if characters.kind(c) == Kind.ISOLATED]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_export.graphs.builder import Value
+from m2v_onnx.errors import ExportError
 
 LOAD = 0.9
 """Keys a place: more take long to make, fewer make the file larger."""
@@ -149,13 +150,16 @@ def first_built(
     """As ``build``, by the first way to hash that serves.
 
     :param tries: ways: whatever tells them apart, what each key is hashed to, and its spread.
-    :raises ValueError: when none does.
+    :raises ExportError: when none does.
     """
     for way, hashed, spread in tries:
         found = build(keys, hashed, spread)
         if found is not None:
             return way, *found
-    raise ValueError(f"no perfect hash of {keys.shape[1]} keys found in {TRIES} tries")
+    raise ExportError(
+        f"no perfect hash of {keys.shape[1]} keys found in {TRIES} tries. That is a fault of m2v-onnx: please report it"
+        " with the model's name"
+    )
 
 
 def build_by_remainders(keys: Integers, hashed: Integers) -> tuple[PerfectHash, npt.NDArray[np.int64]]:

@@ -10,6 +10,8 @@ from enum import IntEnum
 
 from tokenizers import Tokenizer
 
+from m2v_export.text.errors import UnsupportedTokenizer
+
 CODE_POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
 
@@ -58,7 +60,7 @@ class Characters:
 def read_characters(tokenizer: Tokenizer) -> Characters:
     """Ask about every code point but surrogates, which UTF-8 cannot say.
 
-    :raises ValueError: when the answers make no sense for a character alone.
+    :raises UnsupportedTokenizer: when the answers make no sense for a character alone.
     """
     forms: dict[str, str] = {}
     kinds: dict[str, Kind] = {}
@@ -69,9 +71,9 @@ def read_characters(tokenizer: Tokenizer) -> Characters:
     forms |= {c: forms[c].strip(" ") for c in spaced}
     isolated = {forms[c] for c in spaced}
     if any(len(form) != 1 or kinds.get(form) == Kind.SEPARATOR for form in isolated):
-        raise ValueError("normalizer: it puts spaces around more than one character")
+        raise UnsupportedTokenizer("normalizer: it puts spaces around more than one character")
     if any(c in isolated for character, form in forms.items() if character not in spaced for c in form):
-        raise ValueError("normalizer: it puts spaces around a character that it also makes without")
+        raise UnsupportedTokenizer("normalizer: it puts spaces around a character that it also makes without")
     kinds |= dict.fromkeys(isolated, Kind.ISOLATED)
     # A character that becomes itself between spaces is no exception but in its kind.
     forms = {c: form for c, form in forms.items() if form != c}
@@ -103,14 +105,14 @@ def _changed(tokenizer: Tokenizer, characters: str) -> dict[str, str]:
         return {}
     forms = normalized.split(FENCE)
     if len(forms) != len(characters) + 2 or forms[0] or forms[-1]:
-        raise ValueError(f"normalizer: it drops or makes U+{ord(FENCE):04X}, which the probe needs as it is")
+        raise UnsupportedTokenizer(f"normalizer: it drops or makes U+{ord(FENCE):04X}, which the probe needs as it is")
     return {c: form for c, form in zip(characters, forms[1:-1], strict=True) if form != c}
 
 
 def _not_in_words(tokenizer: Tokenizer, characters: str) -> dict[str, Kind]:
     """Pre-tokenize each character between two letters and see what is left of them.
 
-    :raises ValueError: when a character joins one neighbour and not the other.
+    :raises UnsupportedTokenizer: when a character joins one neighbour and not the other.
     """
     spans = [span for _, span in tokenizer.pre_tokenizer.pre_tokenize_str(_fenced(characters))]
     if len(spans) == 1:
@@ -121,7 +123,7 @@ def _not_in_words(tokenizer: Tokenizer, characters: str) -> dict[str, Kind]:
         before, after = 2 * i + 1, 2 * i + 2
         split = (before in begins, before in ends, after in begins, after in ends)
         if split not in _KIND_OF_SPLIT:
-            raise ValueError(f"pre_tokenizer: it splits U+{ord(character):04X} off on one side only")
+            raise UnsupportedTokenizer(f"pre_tokenizer: it splits U+{ord(character):04X} off on one side only")
         kinds[character] = _KIND_OF_SPLIT[split]
     return {c: kind for c, kind in kinds.items() if kind != Kind.WORD}
 

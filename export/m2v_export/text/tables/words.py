@@ -67,7 +67,7 @@ def pack(codes: Sequence[int], width: int) -> int:
 def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int]) -> Words:
     """:param begins: ids of the pieces that begin a word, and of added tokens, by their codes.
 
-    :raises ValueError: when no perfect hash was found.
+    :raises ExportError: when no perfect hash was found.
     """
     keys = WordKeys.of(alphabet)
     within = {codes: token_id for codes, token_id in begins.items() if len(codes) < keys.reach}

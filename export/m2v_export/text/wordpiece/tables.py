@@ -66,12 +66,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> WordPieceTab
     model = config["model"]
     if model["unk_token"] not in model["vocab"]:
         raise UnsupportedTokenizer(f"model: the unknown token {model['unk_token']!r} is not in the vocabulary")
-    try:
-        return _read(tokenizer, config)
-    except UnsupportedTokenizer:
-        raise
-    except ValueError as error:
-        raise UnsupportedTokenizer(str(error)) from error
+    return _read(tokenizer, config)
 
 
 def _read(tokenizer: Tokenizer, config: Mapping[str, Any]) -> WordPieceTables:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.alphabet import SEPARATOR, Alphabet
 from m2v_export.text.tables.hashing import PerfectHash, build_by_remainders
 from m2v_export.text.tables.words import pack
@@ -65,7 +66,7 @@ def read_trie(
 ) -> Trie:
     """:param begins: ids of the pieces that begin a word, by their codes. :param insides: of those inside words.
 
-    :raises ValueError: when the pieces' lengths or ids are too great.
+    :raises UnsupportedTokenizer: when the pieces' lengths or ids are too great.
     """
     pieces = {(1, *codes): i for codes, i in begins.items()} | {(0, *codes): i for codes, i in insides.items()}
     roots = alphabet.nodes
@@ -86,9 +87,13 @@ def read_trie(
     id_bits = max(node_bits, max(pieces.values(), default=0).bit_length())
     windows = -(-(longest - 1) // window)
     if windows > MOST_WINDOWS:
-        raise ValueError(f"model: a piece of {longest} characters, at most {window * MOST_WINDOWS} can be found")
+        raise UnsupportedTokenizer(
+            f"model: a piece of {longest} characters, at most {window * MOST_WINDOWS} can be found"
+        )
     if longest << id_bits >= NODE:
-        raise ValueError(f"model: a piece of {longest} characters, at most {(NODE >> id_bits) - 1} can be told")
+        raise UnsupportedTokenizer(
+            f"model: a piece of {longest} characters, at most {(NODE >> id_bits) - 1} can be told"
+        )
 
     def value(piece: tuple[int, ...]) -> int:
         return (len(piece) - 1 << id_bits) + pieces[piece]
