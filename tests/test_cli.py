@@ -198,6 +198,11 @@ def test_verify_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "is no bundle" in failed(capsys, "verify", str(tmp_path / "nothing"))
 
 
+def test_verify_a_model_inside(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "minishlab/potion-base-2M"]) == 0
+    assert "sha256 of every file: as written" in capsys.readouterr().out
+
+
 def test_info(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["info", BUNDLE]) == 0
     printed = capsys.readouterr().out

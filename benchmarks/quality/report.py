@@ -41,7 +41,7 @@ Measured by `python -m benchmarks.quality` on {machine}, {versions}. The table a
 - 1 - cosine: to the vectors of float32 with as many dimensions and all rows, over 5,000 English sentences and 5,000
   lines in 470 languages that have tokens; what fewer dimensions cost shows in the next columns only.
 - STS-B: Spearman correlation x 100 with human scores, test set. nDCG@10 x 100: Cranfield, 1,400 documents and 225
-  queries. Differences of some tenths are noise, up as often as down.
+  queries. Differences of some tenths are noise, and go up as often as they go down.
 - *: on the Pareto front of STS-B (S) or nDCG (N): nothing smaller is as good, in tenths of a point.
 
 {tabulate([_row(cell, fronts) for cell in cells], HEAD, tablefmt="github", disable_numparse=True)}

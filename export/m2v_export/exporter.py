@@ -36,7 +36,7 @@ from m2v_onnx.models.format import (
     TEXT,
     TOKENIZER,
 )
-from m2v_onnx.models.locate import expanded
+from m2v_onnx.models.locate import MODELS_INSIDE, expanded, model_inside
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
@@ -124,6 +124,7 @@ def verify_bundle(
 ) -> Differences:
     """Check a bundle's files against their sha256 and its graphs against its golden texts.
 
+    :param bundle: its folder, or the name of a model inside the package.
     :param source: the Model2Vec model to compare with; None to leave that comparison out.
     :raises ModelNotFoundError, InvalidModelError: when it is no bundle, or a file was changed or damaged.
     :raises ExportError: when ids or vectors differ.
@@ -132,6 +133,9 @@ def verify_bundle(
 
     folder = Path(bundle)
     files = read_bundle(folder) if folder.is_dir() else None
+    if files is None and folder.as_posix() in MODELS_INSIDE:
+        files = model_inside(folder.as_posix())
+        folder = files.folder
     if files is None:
         raise ModelNotFoundError(f"{folder} is no bundle: expected a folder that `m2v-onnx export` wrote")
     check_sha256(files)

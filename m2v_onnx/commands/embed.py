@@ -74,15 +74,15 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from m2v_onnx.corpus.reading import Source, find_source
-    from m2v_onnx.corpus.writing import check_target, find_target, writing
+    from m2v_onnx.corpus.reading import Input, find_input
+    from m2v_onnx.corpus.writing import check_output, find_output, writing
     from m2v_onnx.model import OnnxStaticModel
 
     try:
-        source = None if options.texts and options.input is None else find_source(options.input, options.format)
-        target = find_target(options.output)
+        source = None if options.texts and options.input is None else find_input(options.input, options.format)
+        target = find_output(options.output)
         _check(options, source, target.path)
-        check_target(target, force=options.force)
+        check_output(target, force=options.force)
     except (ValueError, FileExistsError) as error:
         raise UsageError(str(error)) from error
     if options.progress:
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
 
     on_blank = count_blank if options.skip_blank else None
     # Texts first: what cannot be read is told before a model is downloaded.
-    with (source or Source.of(options.texts)).texts(options.field, on_blank) as texts:
+    with (source or Input.of(options.texts)).texts(options.field, on_blank) as texts:
         model = OnnxStaticModel.from_pretrained(options.model, **load_options(options))
         with writing(target, model.encode([], dtype=options.dtype), force=options.force) as write:
             for vectors in model.encode_iter(

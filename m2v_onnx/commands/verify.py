@@ -16,7 +16,12 @@ def add(commands: Any) -> None:
         "m2v-onnx verify BUNDLE",
         "m2v-onnx verify BUNDLE path/to/source",
     )
-    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="a folder that `m2v-onnx export` wrote")
+    parser.add_argument(
+        "bundle",
+        metavar="BUNDLE",
+        type=Path,
+        help="a folder that `m2v-onnx export` wrote, or a model inside the package",
+    )
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="the Model2Vec model that it was exported from")
 
 

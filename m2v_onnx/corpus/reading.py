@@ -36,7 +36,7 @@ KEYS_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Source:
+class Input:
     """Where texts come from.
 
     :ivar path: a file; None for standard input.
@@ -51,7 +51,7 @@ class Source:
     given: Sequence[str] | None = None
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> "Source":
+    def of(cls, texts: Sequence[str]) -> "Input":
         return cls(None, given=texts)
 
     @property
@@ -92,7 +92,7 @@ class Source:
             yield content
 
 
-def find_source(given: str | None, format_: Format | None) -> Source:
+def find_input(given: str | None, format_: Format | None) -> Input:
     """Find out what an input is.
 
     :param given: a path; "-" or None for standard input.
@@ -100,7 +100,7 @@ def find_source(given: str | None, format_: Format | None) -> Source:
     :raises ValueError: for a file whose format nobody told.
     """
     if given is None or given == "-":
-        return Source(None, format_)
+        return Input(None, format_)
     path = Path(given)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
@@ -110,7 +110,7 @@ def find_source(given: str | None, format_: Format | None) -> Source:
         raise ValueError(
             f"--input: expected a .txt or .jsonl file, also .gz or .zst, got {given}: say what is in it by --format"
         )
-    return Source(path, format_, compression)
+    return Input(path, format_, compression)
 
 
 def _decompressor(compression: str | None, name: str) -> Callable[[BufferedReader], AbstractContextManager[BinaryIO]]:

@@ -20,7 +20,7 @@ Writer = Callable[[Vectors], None]
 
 
 @dataclass(frozen=True)
-class Target:
+class Output:
     """Where vectors go.
 
     :ivar path: a file; None for standard output.
@@ -31,23 +31,23 @@ class Target:
     format: Literal["npy", "jsonl"]
 
 
-def find_target(given: str | None) -> Target:
+def find_output(given: str | None) -> Output:
     """Find out what an output is.
 
     :param given: a path; "-" or None for standard output.
     :raises ValueError: for a file of no such format.
     """
     if given is None or given == "-":
-        return Target(None, "jsonl")
+        return Output(None, "jsonl")
     path = Path(given)
     if path.suffix == ".npy" and is_stream(path):
         raise ValueError(f"--output: {given} is a stream, and a .npy file's head is written last: give .jsonl")
     if path.suffix not in (".npy", ".jsonl") and not is_stream(path):
         raise ValueError(f"--output: expected a .npy or .jsonl file, got {given}")
-    return Target(path, "npy" if path.suffix == ".npy" else "jsonl")
+    return Output(path, "npy" if path.suffix == ".npy" else "jsonl")
 
 
-def check_target(target: Target, *, force: bool) -> None:
+def check_output(target: Output, *, force: bool) -> None:
     """Look whether the target can be written, before any work is done for it.
 
     :param force: whether a file that is there is to be replaced.
@@ -67,14 +67,14 @@ def check_target(target: Target, *, force: bool) -> None:
 
 
 @contextmanager
-def writing(target: Target, none: Vectors, *, force: bool) -> Iterator[Writer]:
+def writing(target: Output, none: Vectors, *, force: bool) -> Iterator[Writer]:
     """Take vectors batch by batch.
 
     :param none: [0, width], of the dtype that is written.
     :param force: whether a file that is there is replaced. Until all is written it stays as it was.
-    :raises FileNotFoundError, IsADirectoryError, FileExistsError: as ``check_target``.
+    :raises FileNotFoundError, IsADirectoryError, FileExistsError: as ``check_output``.
     """
-    check_target(target, force=force)
+    check_output(target, force=force)
     if target.path is None:
         yield lambda vectors: _write_json(sys.stdout, vectors)
     elif is_stream(target.path):

@@ -20,7 +20,7 @@ from m2v_export.source.embedding import INT4_OFFSET, Embedding
 from m2v_onnx.models.format import NORM_EPSILON
 
 GRID_BYTES = 4 << 20
-"""Rows of one grid, in bytes of float32. No more than a few texts are filled up to the longest of so many."""
+"""Rows of one grid, in bytes of float32: what is filled up to the longest of its texts stays small."""
 
 CACHED_BYTES = 512 << 10
 """Rows gathered at once, in bytes of float32. From 1 MB on they left one machine's core cache before they were summed,
