@@ -19,7 +19,7 @@ import pytest
 
 from m2v_onnx import InvalidTextError, OnnxStaticModel, telemetry
 from m2v_onnx.commands.main import main
-from tests.conftest import COMMITTED_BUNDLE, CORPUS, POTION, POTION_BUNDLE, ROOT
+from tests.conftest import COMMITTED_BUNDLE, CORPUS, POTION_BUNDLE, ROOT
 
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 PATIENCE = 120
@@ -159,8 +159,8 @@ COMMANDS = {
     "embed": [*COMMAND, "embed", "minishlab/potion-base-2M", "whale", "-o", "out.jsonl"],
     "info": [*COMMAND, "info", str(COMMITTED_BUNDLE)],
     "verify": [*COMMAND, "verify", str(COMMITTED_BUNDLE)],
-    "export": [*COMMAND, "export", str(POTION), "bundle"],
-    "first use": [sys.executable, "-c", ENCODE, str(POTION)],
+    "export": [*COMMAND, "export", "SMALL", "bundle"],
+    "first use": [sys.executable, "-c", ENCODE, "SMALL"],
     "demo": [*COMMAND, "demo"],
 }
 """What is run as a user does, in a home of its own."""
@@ -180,13 +180,14 @@ def tracer(trace: Path) -> list[str]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows' onnxruntime writes no files, and its home is not HOME")
 @pytest.mark.parametrize("name", COMMANDS)
-def test_nothing_is_written_or_asked(name: str, folder: Path) -> None:
+def test_nothing_is_written_or_asked(name: str, folder: Path, small: Path) -> None:
     """Seen from outside: in the home folder, and where there is strace, in what the kernel was asked for."""
     if name == "demo":
         pytest.importorskip("pymilvus")
         pytest.importorskip("milvus_lite")
     trace = folder / "trace"
-    run([*tracer(trace), *COMMANDS[name]], folder)
+    command = [str(small) if word == "SMALL" else word for word in COMMANDS[name]]
+    run([*tracer(trace), *command], folder)
     home = folder / "home"
     written = [path.relative_to(home) for path in home.rglob("*") if not path.is_dir()]
     allowed = CACHES.get(name, [])
