@@ -131,6 +131,9 @@ def download(
     return Snapshot(root / prefix, root.name)
 
 
+CHECK = "check the name, the token and the network"
+
+
 def _reason(error: Exception, revision: str | None) -> str:
     """What the Hub's client complains of, in a few words, and what to check."""
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
@@ -140,6 +143,7 @@ def _reason(error: Exception, revision: str | None) -> str:
     if isinstance(error, RepositoryNotFoundError):
         return "it has no repository of that name, or a private one: check the name, or give a token"
     if isinstance(error, LocalEntryNotFoundError):
-        return "it cannot be reached, or HF_HUB_OFFLINE is set, and its cache has no complete copy: check the network"
+        # Older clients say so of a private repository, too.
+        return f"it cannot be reached, or HF_HUB_OFFLINE is set, and its cache has no complete copy: {CHECK}"
     lines = " ".join(line for line in str(error).splitlines()[:REASON_LINES] if line).rstrip(".")
-    return f"{lines}: check the name, the token and the network"
+    return f"{lines}: {CHECK}"
