@@ -1,6 +1,7 @@
 """The ways from a text to its vector: nanotoken, the text graph, `tokenizers`. All give the same."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from model2vec import StaticModel
 
 from m2v_onnx import InvalidModelError, InvalidTextError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.vectors.by_graph import TextGraph
-from m2v_onnx.vectors.by_nanotoken import CACHE_ENTRIES
+from m2v_onnx.vectors.by_nanotoken import CACHE_ENTRIES, NanotokenTokens
 from m2v_onnx.vectors.encoder import TokenizerName
 from m2v_onnx.vectors.session import Vectors, Wanted
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
@@ -266,3 +267,15 @@ def test_long_documents_are_cut_before_they_are_tokenized(
     assert max(given, default=0) <= 3072
     with pytest.raises(InvalidTextError, match="text 2 has a lone surrogate"):
         model.encode(["a", long, "\ud800" + long, long])
+
+
+def test_a_child_of_a_fork_has_a_nanotoken_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nanotoken 0.1 locks a tokenizer while it works: one that another thread used during the fork stays locked."""
+    pytest.importorskip("nanotoken")
+    tokens = NanotokenTokens.read(POTION_BUNDLE / "tokenizer.json", 6, 1)
+    wanted = [array.tolist() for array in tokens.ids(TEXTS, 512)]
+    inherited = tokens._tokenizer
+    assert tokens._tokenizer is inherited
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert tokens._tokenizer is not inherited
+    assert [array.tolist() for array in tokens.ids(TEXTS, 512)] == wanted

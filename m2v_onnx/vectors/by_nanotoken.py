@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
@@ -50,13 +49,28 @@ if hasattr(os, "register_at_fork"):  # the child of a fork in the middle of it w
     os.register_at_fork(before=_LOADING.acquire, after_in_parent=_LOADING.release, after_in_child=_LOADING.release)
 
 
-@dataclass(frozen=True)
 class NanotokenTokens:
-    """As ``TokenizersTokens``. Threads may share it."""
+    """As ``TokenizersTokens``. Threads may share it, and it may be used after a fork."""
 
-    tokenizer: "WordPieceTokenizer"
-    median_token_length: int
-    unk_token_id: int | None
+    def __init__(
+        self, content: bytes, tokenizer: "WordPieceTokenizer", median_token_length: int, unk_token_id: int | None
+    ) -> None:
+        """:param content: of tokenizer.json, from which a child of a fork makes a tokenizer of its own."""
+        self.median_token_length, self.unk_token_id = median_token_length, unk_token_id
+        self._content = content
+        self._opened = os.getpid(), tokenizer
+        self._inherited: WordPieceTokenizer | None = None
+
+    @property
+    def _tokenizer(self) -> "WordPieceTokenizer":
+        """This process' own. nanotoken locks something of a tokenizer while it works: where another thread did so in
+        the middle of a fork, nobody in the child unlocks it, and the child would wait forever."""
+        process, tokenizer = self._opened
+        if process != os.getpid():
+            self._inherited = tokenizer  # never closed here, as nobody knows what that waits for
+            tokenizer = _import().WordPieceTokenizer.from_json(self._content)
+            self._opened = os.getpid(), tokenizer
+        return tokenizer
 
     @classmethod
     def read(cls, path: Path, median_token_length: int, unk_token_id: int | None) -> "NanotokenTokens":
@@ -70,16 +84,17 @@ class NanotokenTokens:
         # nanotoken has one limit for the whole process; a lower one is somebody's wish.
         nanotoken.set_cache_entries(min(CACHE_ENTRIES, nanotoken.get_cache_entries()))
         try:
-            tokenizer = nanotoken.WordPieceTokenizer.from_json(path.read_bytes())
+            content = path.read_bytes()
+            tokenizer = nanotoken.WordPieceTokenizer.from_json(content)
         except (ValueError, OSError) as error:
             raise InvalidModelError(f"{path}: nanotoken cannot read it: {error}; take another tokenizer") from error
-        return cls(tokenizer, median_token_length, unk_token_id)
+        return cls(content, tokenizer, median_token_length, unk_token_id)
 
     def ids(self, texts: Sequence[str], max_length: int | None) -> tuple[Ids, Ids]:
         """As ``TokenizersTokens.ids``."""
         try:
             # Batches are in threads of their own already.
-            ids, ends = self.tokenizer.encode_batch(
+            ids, ends = self._tokenizer.encode_batch(
                 cut(texts, max_length, self.median_token_length),
                 add_special_tokens=False,
                 max_length=max_length,
@@ -95,7 +110,7 @@ class NanotokenTokens:
         if max_length is not None and len(text) > max_length * self.median_token_length:
             text = text[: max_length * self.median_token_length]
         try:
-            ids = self.tokenizer.encode(text, add_special_tokens=False)
+            ids = self._tokenizer.encode(text, add_special_tokens=False)
         except UnicodeError:
             check_unicode([text])
             raise
