@@ -336,7 +336,7 @@ def busy():
 parent = os.getpid()
 thread = threading.Thread(target=busy)
 thread.start()
-for _ in range(20):
+for _ in range(8):
     child = os.fork()
     if not child:
         right(model)

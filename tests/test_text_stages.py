@@ -33,6 +33,7 @@ from m2v_export.text.wordpiece.pieces.match import FEW_WORDS, match_pieces
 from m2v_export.text.wordpiece.pieces.merge import merge_at_codes
 from m2v_export.text.wordpiece.pieces.rounds import FoundInRounds, merge_at_words
 from m2v_export.text.wordpiece.pieces.search import Pieces
+from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
 from tests.text_helpers import (
     assert_exact,
     potion_tables,
@@ -40,8 +41,10 @@ from tests.text_helpers import (
     potion_vocab,
     run_on_arrays,
     run_on_texts,
+    session_of,
     split_at,
     tables_of,
+    text_model,
 )
 
 TEXTS = [text for text in fuzzed_texts(potion_tokenizer(), 1500, seed=11) if "[" not in text]
@@ -164,8 +167,10 @@ def test_whole_words_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as hashes of 32 bits would not be different of."""
     monkeypatch.setattr("m2v_export.text.tables.words.MANY_WORDS", 10)
     tokenizer = potion_tokenizer()
-    assert tables_of(tokenizer).words.factors.dtype == np.int64
-    assert_exact(tokenizer, TEXTS[:500])
+    tables = tables_of(tokenizer)
+    assert tables.words.factors.dtype == np.int64
+    session = session_of(text_model(tables, find_unk_token_id(tokenizer)))
+    assert_exact(tokenizer, TEXTS[:500], session)
 
 
 def test_whole_words_of_wide_keys_differ() -> None:

@@ -142,12 +142,19 @@ BATCHES = (256, 5)
 """Small batches of plain texts are tokenized in another way."""
 
 
+_sessions: dict[str, ort.InferenceSession] = {}
+
+
 def assert_exact(
     tokenizer: Tokenizer, texts: Sequence[str | bytes], session: ort.InferenceSession | None = None, **limits: Any
 ) -> None:
+    """:param session: of the text graph; by default one for each tokenizer and its limits."""
     unk_token_id = find_unk_token_id(tokenizer)
     if session is None:
-        session = session_of(text_model(tables_of(tokenizer), unk_token_id, **limits))
+        key = json.dumps([tokenizer.to_str(), tokenizer.encode_special_tokens, limits], sort_keys=True)
+        if key not in _sessions:
+            _sessions[key] = session_of(text_model(tables_of(tokenizer), unk_token_id, **limits))
+        session = _sessions[key]
     expected = reference_ids(tokenizer, texts, unk_token_id, **limits)
     for batch in BATCHES:
         found = graph_ids(session, texts, batch)
