@@ -30,7 +30,7 @@ def write_tokenizer(path: Path, source: Source) -> None:
 
     :raises OSError: when it cannot be written.
     """
-    tokenizer, _ = source.tokenizer, source.padding  # which is asked before it is changed
+    tokenizer = source.tokenizer
     tokenizer.post_processor = None
     tokenizer.no_padding()
     if source.max_length is None:
@@ -95,8 +95,9 @@ def config(source: Source, single_file: bool, manifest_key: str, manifest: dict[
 def _pad_token(source: Source) -> tuple[str, int]:
     """What to fill up with; any token would do, for the attention mask leaves it out."""
     tokenizer = source.tokenizer
-    if source.padding is not None:
-        return source.padding["pad_token"], source.padding["pad_id"]
+    padding = source.vocabulary.padding
+    if padding is not None:
+        return padding["pad_token"], padding["pad_id"]
     for token in PAD_TOKENS:
         token_id = tokenizer.token_to_id(token)
         if token_id is not None:

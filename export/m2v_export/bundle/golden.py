@@ -56,7 +56,8 @@ def golden(source: Source) -> dict[str, Any]:
     """
     tokens = source.tokens()
     texts = [text for text in TEXTS if _is_known(tokens, text)]
-    ids = golden_ids(source, texts)
+    flat, offsets = tokens.ids(texts, source.max_length)
+    ids = split(*drop(flat, offsets, tokens.unk_token_id))  # as StaticModel.encode pools them
     vectors = reference_vectors(source.embedding, ids)
     head = source.head
     more = [{} for _ in ids] if head is None else [{head.output: _numbers(row)} for row in head.reference(vectors)]
@@ -80,13 +81,6 @@ def _is_known(tokens: TokenizersTokens, text: str) -> bool:
 def _numbers(values: npt.NDArray[np.float32]) -> list[float]:
     """With no more digits than float32 needs."""
     return [float(str(x)) for x in values]
-
-
-def golden_ids(source: Source, texts: Sequence[str]) -> list[list[int]]:
-    """Ids as ``StaticModel.encode`` pools them: cut, truncated, without the unknown token."""
-    tokens = source.tokens()
-    ids, offsets = tokens.ids(texts, source.max_length)
-    return split(*drop(ids, offsets, tokens.unk_token_id))
 
 
 def dump(value: dict[str, Any]) -> bytes:

@@ -58,15 +58,18 @@ LAYOUTS = (
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The numbers of a vocabulary; its texts take ten times the memory.
+    """What is asked of a tokenizer as it comes, before anything sets it otherwise: the numbers of its vocabulary, whose
+    texts take ten times the memory, and its padding.
 
     :ivar ids: int32 [tokens]. :ivar lengths: int32 [tokens], code points of each.
     :ivar unk_token_id: the token that model2vec drops; None for none.
+    :ivar padding: its ``pad_token`` and ``pad_id``; None where it does not pad.
     """
 
     ids: npt.NDArray[np.int32]
     lengths: npt.NDArray[np.int32]
     unk_token_id: int | None
+    padding: Mapping[str, Any] | None
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "Vocabulary":
@@ -74,7 +77,7 @@ class Vocabulary:
         ids = np.fromiter(vocabulary.values(), np.int32, len(vocabulary))
         lengths = np.fromiter(map(len, vocabulary), np.int32, len(vocabulary))
         del vocabulary
-        return cls(ids, lengths, find_unk_token_id(tokenizer))
+        return cls(ids, lengths, find_unk_token_id(tokenizer), tokenizer.padding)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -89,7 +92,7 @@ class Source:
     :ivar table: float32, float16 or int8 [rows, dim]; may be mapped from its file.
     :ivar mapping: integers [tokens], or None.
     :ivar weights: numbers [tokens], or None.
-    :ivar vocabulary: what is counted over the tokenizer's vocabulary.
+    :ivar vocabulary: what was asked of the tokenizer as it came.
     :ivar card: the front matter of the source's README.md: license, base_model, language.
     :ivar head: of a classifier or regressor; None for others.
     :ivar precision: what the bundle's table is stored in; None for the source's own.
@@ -106,7 +109,7 @@ class Source:
     normalize: bool
     max_length: int | None
     card: Mapping[str, str]
-    vocabulary: "Vocabulary"
+    vocabulary: Vocabulary
     head: Head | None = None
     precision: str | None = None
     origin: "Source | None" = None
@@ -134,18 +137,13 @@ class Source:
         return np.dtype(np.float64 if product.kind in "iu" else np.promote_types(product, np.float32))
 
     @cached_property
-    def padding(self) -> Mapping[str, Any] | None:
-        """The tokenizer's own ``pad_token`` and ``pad_id``, as it came; None where it does not pad."""
-        return self.tokenizer.padding
-
-    @cached_property
     def median_token_length(self) -> int:
         """Code points."""
         return median_length(self.vocabulary.lengths)
 
     def tokens(self) -> TokenizersTokens:
         """The tokenizer as the runtime has it, which neither truncates nor pads."""
-        return TokenizersTokens.known(self.tokenizer, self.median_token_length, self.embedding.unk_token_id)
+        return TokenizersTokens.known(self.tokenizer, self.median_token_length, self.vocabulary.unk_token_id)
 
     @cached_property
     def sha256(self) -> str:
