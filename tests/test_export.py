@@ -525,13 +525,16 @@ def test_one_tokenizer_at_a_time(small: Path, tmp_path: Path, monkeypatch: pytes
     assert len(parsed) == 2, parsed
 
 
-@pytest.mark.parametrize("special", [True, False])
-def test_roles_are_for_added_special_tokens(special: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("added", ["special", "plain", "not"])
+def test_roles_are_for_added_special_tokens(added: str, tmp_path: Path) -> None:
     """A role makes a token special in transformers, and texts are cut at it: an ordinary piece must have none."""
     tokenizer = Tokenizer(models.WordLevel({".": 0, "a": 1, "<pad>": 2}, unk_token="."))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = added == "special"
     if special:
         tokenizer.add_special_tokens([".", "<pad>"])
+    elif added == "plain":
+        tokenizer.add_tokens([".", "<pad>"])
     StaticModel(vectors=np.ones((3, 8), np.float32), tokenizer=tokenizer).save_pretrained(tmp_path / "source")
     export_model(tmp_path / "source", tmp_path / "out")
     settings = read_json(tmp_path / "out" / "tokenizer_config.json")
