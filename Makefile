@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test lint dist bundle parity bench conformance speed clean
+.PHONY: help demo test lint dist bundle parity bench conformance engines speed clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -13,6 +13,7 @@ help:
 	@echo "make parity  every model and text of ../shared against model2vec"
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
+	@echo "make engines  model.onnx in OpenVINO, rten, tract, MNN and others against golden.json"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
@@ -44,6 +45,9 @@ bench: .venv/ready-bench
 
 conformance: .venv/ready
 	$(BIN)/python examples/conformance.py
+
+engines: .venv/ready
+	$(BIN)/python examples/engines/conformance.py
 
 speed: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.speed

@@ -28,6 +28,7 @@ from m2v_onnx.models.format import (
     CONFIG,
     FORMAT_VERSION,
     GOLDEN,
+    GRAPHS,
     MANIFEST,
     ONE,
     PADDED,
@@ -114,7 +115,8 @@ def export_model(
         files = _list(folder)
         (folder / CARD).write_bytes(card(model, files, differences, notes))
         files = _list(folder)
-        manifest = {"format_version": FORMAT_VERSION, "files": files}
+        graphs = {engines: [name for name in names if name in files] for engines, names in GRAPHS.items()}
+        manifest = {"format_version": FORMAT_VERSION, "graphs": graphs, "files": files}
         (folder / CONFIG).write_bytes(config(model, single_file, MANIFEST, manifest))
     return Report(out, files, differences, notes)
 

@@ -9,6 +9,13 @@ OPSET = 18
 IR_VERSION = 8
 """ONNX file format: the one that came with opset 18. Newer ones are refused by older onnxruntimes."""
 
+PADDED_OPSET = 13
+"""Operators of model.onnx, which other engines read too: the first with axes as inputs. Of newer ones some engines know
+only a part."""
+
+PADDED_IR_VERSION = 7
+"""The file format that came with opset 13."""
+
 PRODUCER = "m2v-onnx"
 
 BAG = "onnx/bag.onnx"
@@ -19,13 +26,17 @@ ONE = "onnx/one.onnx"
 TABLE = "onnx/model.onnx_data"
 """The table as external data of all graphs, under the name that the Hub and transformers.js look for."""
 
+GRAPHS = {"onnxruntime": (BAG, ONE, TEXT), "other engines": (PADDED,)}
+"""Which graphs an engine should read, in config.json; onnxruntime reads all of them."""
+
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 GOLDEN = "golden.json"
 CARD = "README.md"
 
 MANIFEST = "m2v_onnx"
-"""The key in config.json that marks a bundle: {"format_version": int, "files": {path: {"size", "sha256"}}}."""
+"""The key in config.json that marks a bundle: {"format_version": int, "graphs": {engines: [path]},
+"files": {path: {"size", "sha256"}}}."""
 
 EMBEDDING = "sentence_embedding"
 """Output of every graph: float32 [N, dim], normalized if the model says so."""
