@@ -4,7 +4,7 @@ Never another library's Unicode tables: which characters are accents, capitals, 
 version to version, and only the tokenizer's own answer is exact.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -34,8 +34,8 @@ class Kind(IntEnum):
 class Characters:
     """The tokenizer's answers, the exceptions alone: most code points become themselves and are parts of words.
 
-    :ivar forms: what a code point becomes, where that is not itself alone. Spaces that the normalizer puts around it
-        are left out.
+    :ivar forms: what a code point becomes, where that is not itself alone. Spaces that the normalizer puts around what
+        is ISOLATED are left out.
     :ivar kinds: the kind of each character in normalized text that is not WORD. What the normalizer puts between spaces
         is ISOLATED.
     :ivar made: the characters that ``forms`` are made of.
@@ -68,16 +68,26 @@ def read_characters(tokenizer: Tokenizer) -> Characters:
         forms |= _changed(tokenizer, page)
         kinds |= _not_in_words(tokenizer, page)
     spaced = {c for c, form in forms.items() if len(form) > 2 and form[0] == " " == form[-1]}
-    forms |= {c: forms[c].strip(" ") for c in spaced}
-    isolated = {forms[c] for c in spaced}
-    if any(len(form) != 1 or kinds.get(form) == Kind.SEPARATOR for form in isolated):
-        raise UnsupportedTokenizer("normalizer: it puts spaces around more than one character")
-    if any(c in isolated for character, form in forms.items() if character not in spaced for c in form):
-        raise UnsupportedTokenizer("normalizer: it puts spaces around a character that it also makes without")
+    isolated = {forms[c].strip(" ") for c in spaced if len(forms[c].strip(" ")) == 1}
+    forms = {c: _without_spaces_around(form, isolated) for c, form in forms.items()}
+    if any(kinds.get(form) == Kind.SEPARATOR for form in isolated):
+        raise UnsupportedTokenizer("normalizer: it puts spaces around a separator")
     kinds |= dict.fromkeys(isolated, Kind.ISOLATED)
     # A character that becomes itself between spaces is no exception but in its kind.
     forms = {c: form for c, form in forms.items() if form != c}
     return Characters(forms, kinds, frozenset("".join(forms.values())))
+
+
+def _without_spaces_around(form: str, isolated: Set[str]) -> str:
+    """Leave out the spaces around what is a word of its own anyway."""
+    if isolated.isdisjoint(form):
+        return form
+    spaced = f"{FENCE}{form}{FENCE}"
+    alone = [1 <= i < len(spaced) and spaced[i] in isolated for i in range(len(spaced) + 1)]
+    if any(alone[i] and not spaced[i - 1] == " " == spaced[i + 1] for i in range(len(spaced))):
+        raise UnsupportedTokenizer("normalizer: it puts spaces around a character that it also makes without")
+    kept = [c for i, c in enumerate(spaced) if not (c == " " and (alone[i - 1] or alone[i + 1]))]
+    return "".join(kept[1:-1])
 
 
 def _pages() -> Iterator[str]:

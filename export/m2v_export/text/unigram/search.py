@@ -1,0 +1,70 @@
+"""All pieces at all places of some words, as constants of a graph and the walk through them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2v_export.graphs.arrays import END, look_up
+from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.tables.double_array import DEAD, ROOT
+from m2v_export.text.unigram.pieces import NO_PIECE, Pieces
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The pieces that end at each symbol, by their lengths, the longest first.
+
+    :ivar values: int32 [lengths, P]. :ivar scores: float64 [P, lengths].
+    """
+
+    values: Value
+    scores: Value
+
+
+class Search:
+    """The pieces as constants of a graph."""
+
+    def __init__(self, g: Graph, pieces: Pieces) -> None:
+        self.unknown = pieces.unknown
+        self.bases = g.constant(pieces.trie.bases, "bases")
+        self.checks = g.constant(pieces.trie.checks, "checks")
+        self.values = g.constant(pieces.values, "values")
+        self.scores = g.constant(pieces.scores, "scores")
+        self.ids = g.constant(pieces.ids, "piece_ids")
+
+    def find(self, g: Graph, symbols: Value) -> Found:
+        """Walk from all places, a symbol further each round, until no piece goes on.
+
+        A character that is no piece is an unknown one.
+
+        :param symbols: int32 [P], of words that begin with the blank, end to end.
+        """
+        padded = g.op("Pad", symbols, np.array([0, LONGEST])).of_rank(1)
+        size = symbols.size()
+
+        def one_symbol(g: Graph, i: Value, nodes: Value) -> tuple[Value, list[Value], list[Value]]:
+            begin = i.unsqueeze(0)
+            here = g.op("Slice", padded, begin, begin + (size + 1)).of_rank(1)
+            places = look_up(g, self.bases, nodes) + here
+            goes_on = look_up(g, self.checks, places).equals(nodes)
+            nodes = places * goes_on.cast(np.int32)
+            return g.op("ReduceMax", nodes, keepdims=0) > DEAD, [nodes], [nodes]
+
+        # One more, behind the last, from where nothing goes on.
+        roots = g.op("Expand", np.array([ROOT], np.int32), size + 1).of_rank(1)
+        (_, nodes) = g.loop([roots], one_symbol, trips=g.constant(np.array(LONGEST)))
+        values = look_up(g, self.values, nodes.reshape(-1)).reshape_like(nodes.of_rank(2))
+        alone = values.slice(0, 1)
+        alone = g.op("Where", alone.equals(NO_PIECE), np.array(self.unknown, np.int32), alone)
+        values = g.concat([alone, values.slice(1, END)])
+        # A row shorter by one for each further symbol: pieces move to where they end. The longest come first.
+        rows = values.size()
+        within = g.op("Slice", values.reshape(-1), np.array([0]), rows * size)
+        by_end = g.op("Slice", within.reshape(rows, size), np.array([-1]), np.array([-END]), np.array([0]), np.array([-1]))
+        values = by_end.of_rank(2)
+        scores = look_up(g, self.scores, g.op("Transpose", values))
+        return Found(values, scores.of_rank(2))
+
+
+LONGEST = 512
+"""Symbols of a piece at most."""
