@@ -4,8 +4,8 @@ Never another library's Unicode tables: which characters are accents, capitals, 
 version to version, and only the tokenizer's own answer is exact.
 """
 
-from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tokenizers import Tokenizer
@@ -39,11 +39,13 @@ class Characters:
     :ivar kinds: the kind of each character in normalized text that is not WORD. What the normalizer puts between spaces
         is ISOLATED.
     :ivar made: the characters that ``forms`` are made of.
+    :ivar clusters: what characters become that are normalized as a whole, not each alone.
     """
 
     forms: dict[str, str]
     kinds: dict[str, Kind]
     made: frozenset[str]
+    clusters: dict[str, str] = field(default_factory=dict)
 
     def form(self, text: str) -> str:
         """The normal form of a text, but for the order of marks and spaces around what is ISOLATED."""
@@ -57,9 +59,10 @@ class Characters:
         return character not in self.forms or character in self.made
 
 
-def read_characters(tokenizer: Tokenizer) -> Characters:
+def read_characters(tokenizer: Tokenizer, clusters: Sequence[str] = ()) -> Characters:
     """Ask about every code point but surrogates, which UTF-8 cannot say.
 
+    :param clusters: characters that are normalized as a whole.
     :raises UnsupportedTokenizer: when the answers make no sense for a character alone.
     """
     forms: dict[str, str] = {}
@@ -69,13 +72,17 @@ def read_characters(tokenizer: Tokenizer) -> Characters:
         kinds |= _not_in_words(tokenizer, page)
     spaced = {c for c, form in forms.items() if len(form) > 2 and form[0] == " " == form[-1]}
     isolated = {forms[c].strip(" ") for c in spaced if len(forms[c].strip(" ")) == 1}
-    forms = {c: _without_spaces_around(form, isolated) for c, form in forms.items()}
+    cluster_forms = {c: c for c in clusters} | _changed(tokenizer, clusters)
+    forms, cluster_forms = (
+        {c: _without_spaces_around(form, isolated) for c, form in of.items()} for of in (forms, cluster_forms)
+    )
     if any(kinds.get(form) == Kind.SEPARATOR for form in isolated):
         raise UnsupportedTokenizer("normalizer: it puts spaces around a separator")
     kinds |= dict.fromkeys(isolated, Kind.ISOLATED)
     # A character that becomes itself between spaces is no exception but in its kind.
     forms = {c: form for c, form in forms.items() if form != c}
-    return Characters(forms, kinds, frozenset("".join(forms.values())))
+    made = frozenset("".join([*forms.values(), *cluster_forms.values()]))
+    return Characters(forms, kinds, made, cluster_forms)
 
 
 def _without_spaces_around(form: str, isolated: Set[str]) -> str:
@@ -101,11 +108,11 @@ PAGE_CHARACTERS = 256
 """Code points asked about in one call: most such runs have no exception, which one comparison shows."""
 
 
-def _fenced(characters: str) -> str:
+def _fenced(characters: Sequence[str]) -> str:
     return FENCE + FENCE.join(characters) + FENCE
 
 
-def _changed(tokenizer: Tokenizer, characters: str) -> dict[str, str]:
+def _changed(tokenizer: Tokenizer, characters: Sequence[str]) -> dict[str, str]:
     """Normalize characters, fenced off from each other; what becomes of those that change."""
     if tokenizer.normalizer is None:
         return {}

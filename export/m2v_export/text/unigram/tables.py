@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import added_table, kept_tokens
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
+from m2v_export.text.tables.graphemes import Clusters, read_clusters
 from m2v_export.text.tables.normalization import Normalization, read_codes
 from m2v_export.text.tables.probe import Characters, Kind, read_characters
 from m2v_export.text.tables.utf8 import SYMBOLS
@@ -67,7 +68,8 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     for token in tokens:
         if token["normalized"]:
             raise UnsupportedTokenizer(f"added token {token['content']!r}: normalized")
-    characters = read_characters(_with_spaces_alone(tokenizer, splits_spaces))
+    clusters = _read_clusters(config["normalizer"])
+    characters = read_characters(_with_spaces_alone(tokenizer, splits_spaces), clusters.several if clusters else ())
     if characters.can_be_met(BLANK):
         raise UnsupportedTokenizer(f"normalizer: it keeps {BLANK}, which stands for a space")
     met = {piece for piece, _ in vocabulary if _can_be_met(piece, characters)}
@@ -93,7 +95,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     return UnigramTables(
         normalization=Normalization(
             alphabet=alphabet,
-            codes=read_codes(characters, alphabet),
+            codes=read_codes(characters, alphabet, clusters),
             added=added_table(raw, SYMBOLS),
             normalized=None,
             mark_classes=None,
@@ -143,6 +145,16 @@ def _check_normalizer(normalizer: Mapping[str, Any] | None) -> None:
                 raise UnsupportedTokenizer(f"normalizer: Replace of {[*pattern.values()][0]!r}")
         elif step["type"] not in ("Precompiled", "BertNormalizer", "Strip", "Lowercase"):
             raise UnsupportedTokenizer(f"normalizer: {step['type']}")
+
+
+def _read_clusters(normalizer: Mapping[str, Any] | None) -> Clusters | None:
+    steps = [*_steps(normalizer)]
+    found = [i for i, step in enumerate(steps) if step["type"] == "Precompiled"]
+    if not found:
+        return None
+    if found != [0]:
+        raise UnsupportedTokenizer("normalizer: Precompiled that is not the first step alone")
+    return read_clusters(steps[0])
 
 
 def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[bool, bool]:
