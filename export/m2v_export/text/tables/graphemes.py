@@ -28,8 +28,8 @@ MOST_BYTES = 5
 """Of a cluster that is looked up."""
 
 JOINS, BREAKS, PREPENDS, PICTURE, EXTENDS, ZWJ = (1 << i for i in range(6))
-"""What a character is: it joins the one before; it joins none, and none joins it; it joins the one behind; a pictograph;
-one that may be between a pictograph and a zero-width joiner; that joiner."""
+"""What a character is: it joins the one before; it joins none, and none joins it; it joins the one behind; it is a
+pictograph; it may be between a pictograph and a zero-width joiner; it is that joiner."""
 
 CONSONANT, LINKER, IN_CONJUNCT = (1 << i for i in range(6, 9))
 """An Indic consonant; what links it with the next; that, and what may be beside it."""
@@ -45,6 +45,7 @@ SHORT, MARK, SIGN, LETTER = "\u00aa", "\uff9e", "\u2122", "\u0958"
 
 VIRAMA, KA, HEART, JOINER = "\u094d", "\u0915", "\u2764", "\u200d"
 """A linker, a consonant, a pictograph, and the zero-width joiner."""
+
 
 @dataclass(frozen=True, eq=False)
 class Graphemes:
@@ -85,7 +86,9 @@ def read_clusters(step: Mapping[str, Any]) -> Clusters:
     :raises UnsupportedTokenizer: when the map has no rules to find out with what characters do to their neighbours.
     """
     normalize = _normalizer(step)
-    rules = {key.decode(): form for key, form in _rules(base64.b64decode(step["precompiled_charsmap"])) if _is_text(key)}
+    rules = {
+        key.decode(): form for key, form in _rules(base64.b64decode(step["precompiled_charsmap"])) if _is_text(key)
+    }
     for character in (SHORT, MARK, SIGN, LETTER):
         if character not in rules or normalize(character + ACCENT) != rules[character]:
             raise UnsupportedTokenizer(f"normalizer: Precompiled without a rule for U+{ord(character):04X}")
@@ -132,7 +135,10 @@ def _flagged(marks: npt.NDArray[np.int32], several: Sequence[str]) -> frozenset[
     Many scripts write vowels that join, of three bytes. They matter behind characters of one and two bytes alone. So
     these are flagged in their place, if they are not common.
     """
-    rules_of_one = [*map(chr, np.flatnonzero(marks[:0x80] & HAS_RULE)), *(c for key in several for c in key[1:] if c > "߿")]
+    rules_of_one = [
+        *map(chr, np.flatnonzero(marks[:0x80] & HAS_RULE)),
+        *(c for key in several for c in key[1:] if c > "߿"),
+    ]
     wide = any(c.isprintable() or c > "߿" for c in rules_of_one)
     joining = [chr(c) for c in np.flatnonzero(marks & JOINS)]
     flagged = {c for c in joining if wide or len(c.encode()) == 2}

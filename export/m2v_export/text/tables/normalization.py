@@ -12,6 +12,7 @@ from m2v_export.text.tables.pages import paged
 from m2v_export.text.tables.probe import CODE_POINTS, Characters, Kind
 from m2v_export.text.tables.utf8 import AFTER, SYMBOLS
 
+
 @dataclass(frozen=True, eq=False)
 class CodeTables:
     """What becomes of each character.
@@ -45,6 +46,7 @@ class Normalization:
     added: AddedTable | None
     normalized: AddedTable | None
     mark_classes: npt.NDArray[np.int32] | None
+
 
 def read_codes(characters: Characters, alphabet: Alphabet, clusters: Clusters | None = None) -> CodeTables:
     """The codes of every byte and code point, and of clusters."""

@@ -64,9 +64,7 @@ def pack(codes: Sequence[int], width: int) -> int:
     return sum(code << (i * width) for i, code in enumerate(codes))
 
 
-def read_words(
-    alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], characters: int = WORD_CHARACTERS
-) -> Words:
+def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], characters: int = WORD_CHARACTERS) -> Words:
     """:param begins: ids of the pieces that begin a word, and of added tokens, by their codes.
     :param characters: longer words need not be found.
 

@@ -1,7 +1,5 @@
 """The best way to cut words into pieces (Viterbi 1967): one symbol a round, of all words that go on."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from m2v_export.graphs.arrays import END, look_up, places_of_all, reachable, zeros_like
@@ -10,25 +8,20 @@ from m2v_export.text.stages.characters import WordCharacters
 from m2v_export.text.unigram.pieces import NEAR, NONE
 
 
-@dataclass(frozen=True, eq=False)
-class Best:
-    """:ivar chosen: int32 [P], the column of the last piece of the best way to each symbol.
-    :ivar near: int32 [P], 1 where another way is as good, or nearly so.
-    """
-
-    chosen: Value
-    near: Value
-
-
-def best_ways(g: Graph, scores: Value, words: WordCharacters, sizes: Value, before: Value | None) -> Best:
+def best_ways(
+    g: Graph, scores: Value, words: WordCharacters, starts: Value, sizes: Value, before: Value | None = None
+) -> tuple[Value, Value]:
     """Sums are added from the left, and of equal sums the longest piece wins, as in `tokenizers`.
 
-    :param scores: float64 [P, lengths], of the pieces that end at each symbol, the longest first; NONE where none does.
+    :param scores: float64 [S, lengths], of the pieces that end at each symbol, the longest first; NONE where none does.
+    :param words: the symbols of M words, M > 0. :param starts: int32 [M], where each word begins in ``scores``.
     :param sizes: int32 [M], symbols of each word, at least 1.
     :param before: float64 [M], what was added up before each word; None for nothing.
+    :return: int32 [P], int32 [P]: of the best way to each symbol of the words the column of the last piece, and 1 where
+        another one is nearly as good.
     """
     lengths, order = g.op_many("TopK", 2, sizes, sizes.size(), largest=1)
-    starts = look_up(g, words.firsts, order).cast(np.int64)
+    starts = look_up(g, starts, order).cast(np.int64)
     columns = scores.size(1)
     sums = np.zeros((1, 1)) if before is None else look_up(g, before, order).unsqueeze(1)
     shape = g.concat([sizes.size(), columns - 1])
@@ -55,15 +48,16 @@ def best_ways(g: Graph, scores: Value, words: WordCharacters, sizes: Value, befo
     step = words.here - look_up(g, words.firsts, words.word)
     at = step.cast(np.int64) * sizes.size() + look_up(g, ranks, words.word)
     said = look_up(g, said.reshape(-1), at)
-    return Best(said // 2, said % 2)
+    return said // 2, said % 2
 
 
-def pieces_of(g: Graph, best: Best, columns: Value, words: WordCharacters, sizes: Value) -> Value:
+def ends_of(g: Graph, chosen: Value, columns: Value, words: WordCharacters, sizes: Value) -> Value:
     """Where the pieces of the best ways end: from each word's last one to the one before, and so on.
 
-    :param columns: int64 [1], the lengths of pieces. :param sizes: int32 [M]. :return: int32 [P], 1 there, else 0.
+    :param chosen: int32 [P], see ``best_ways``. :param columns: int64 [1], of the scores. :param sizes: int32 [M].
+    :return: int32 [P], 1 there, else 0.
     """
-    lengths = columns.cast(np.int32) - best.chosen
+    lengths = columns.cast(np.int32) - chosen
     step = words.here - look_up(g, words.firsts, words.word)
     # The first piece of a word leads to itself.
     jump = words.here - lengths * (lengths <= step).cast(np.int32)

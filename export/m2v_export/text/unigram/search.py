@@ -60,7 +60,9 @@ class Search:
         # A row shorter by one for each further symbol: pieces move to where they end. The longest come first.
         rows = values.size()
         within = g.op("Slice", values.reshape(-1), np.array([0]), rows * size)
-        by_end = g.op("Slice", within.reshape(rows, size), np.array([-1]), np.array([-END]), np.array([0]), np.array([-1]))
+        by_end = g.op(
+            "Slice", within.reshape(rows, size), np.array([-1]), np.array([-END]), np.array([0]), np.array([-1])
+        )
         values = by_end.of_rank(2)
         scores = look_up(g, self.scores, g.op("Transpose", values))
         return Found(values, scores.of_rank(2))

@@ -142,7 +142,7 @@ def _check_normalizer(normalizer: Mapping[str, Any] | None) -> None:
             pattern = step["pattern"]
             one_space = pattern.get("Regex") in SPACES and step["content"] == " "
             if not one_space and len(pattern.get("String", "")) != 1:
-                raise UnsupportedTokenizer(f"normalizer: Replace of {[*pattern.values()][0]!r}")
+                raise UnsupportedTokenizer(f"normalizer: Replace of {next(iter(pattern.values()))!r}")
         elif step["type"] not in ("Precompiled", "BertNormalizer", "Strip", "Lowercase"):
             raise UnsupportedTokenizer(f"normalizer: {step['type']}")
 

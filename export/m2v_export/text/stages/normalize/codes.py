@@ -11,18 +11,18 @@ import numpy.typing as npt
 
 from m2v_export.graphs.arrays import any_of, counted_at, keep, look_up, places_of_all, places_where
 from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.stages.code_points import code_points_at
 from m2v_export.text.stages.normalize.added import mark_added, may_begin
+from m2v_export.text.stages.normalize.graphemes import join_clusters
 from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM, Leads, are_few, closed, codes_in_place
 from m2v_export.text.stages.normalize.marks import indices_of, sort_marks
-from m2v_export.text.stages.code_points import code_points_at
-from m2v_export.text.stages.normalize.graphemes import join_clusters
 from m2v_export.text.stages.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
 from m2v_export.text.stages.words import Begins, find_begins
 from m2v_export.text.tables.added import BEGINNING, NO_STATE
 from m2v_export.text.tables.alphabet import CANDIDATE, DROPPED, LEAD
 from m2v_export.text.tables.normalization import CodeTables, Normalization
 from m2v_export.text.tables.pages import PAGE
-from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, SYMBOLS
+from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, FIRST_LEAD
 
 
 def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> tuple[Begins, Value]:

@@ -1,0 +1,56 @@
+"""The words that are not found whole: their symbols, and the pieces that they are cut into."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2v_export.graphs.arrays import later, look_up
+from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.stages.characters import WordCharacters, characters_of
+from m2v_export.text.stages.words import WordPlaces, is_part
+from m2v_export.text.unigram.best import best_ways, ends_of
+from m2v_export.text.unigram.merge import Tokens, tokens_of
+from m2v_export.text.unigram.search import Found, Search
+from m2v_export.text.unigram.tables import UnigramTables
+
+
+@dataclass(frozen=True, eq=False)
+class CutWords:
+    """Some words, each with the blank before it, and the best ways to cut them.
+
+    :ivar symbols: where the symbols are, P in all. :ivar sizes: int32 [M], how many each word has.
+    :ivar found: all pieces. :ivar chosen: int32 [P], the column of the last piece of the best way to each symbol.
+    """
+
+    symbols: WordCharacters
+    sizes: Value
+    found: Found
+    chosen: Value
+
+    def ends(self, g: Graph) -> Value:
+        """:return: int32 [P], 1 where a piece of a word's best way ends."""
+        return ends_of(g, self.chosen, self.found.scores.size(1), self.symbols, self.sizes)
+
+    def tokens(self, g: Graph, ends: Value) -> Tokens:
+        at = self.chosen * self.chosen.size().cast(np.int32) + self.symbols.here
+        return tokens_of(g, look_up(g, self.found.values.reshape(-1), at), ends, self.symbols, self.sizes)
+
+
+def cut_words(
+    g: Graph, search: Search, words: WordPlaces, unfound: Value, tables: UnigramTables
+) -> tuple[CutWords, Value]:
+    """:param unfound: int64 [M], M > 0, which words.
+    :return: the words, as if nothing was before them, and int32 [P], 1 where another way is nearly as good.
+    """
+    starts, gaps = look_up(g, words.starts, unfound), look_up(g, words.gaps, unfound)
+    places = characters_of(g, starts, gaps)
+    # What separates a word from the next is behind it, and is no symbol.
+    parts = is_part(g, look_up(g, words.nodes, places.at), tables.alphabet).cast(np.int32)
+    up_to = look_up(g, g.op("CumSum", parts, np.array(0)).of_rank(1), places.firsts + gaps - 1)
+    sizes = up_to - later(g, up_to, -1) + 1
+    own = characters_of(g, starts - 1, sizes)
+    symbols = look_up(g, g.constant(tables.symbols, "symbols"), look_up(g, words.nodes, own.at))
+    symbols = g.op("Where", own.begins > 0, np.array(tables.blank, np.int32), symbols)
+    found = search.find(g, symbols)
+    chosen, near = best_ways(g, found.scores, own, own.firsts, sizes)
+    return CutWords(own, sizes, found, chosen), near
