@@ -48,8 +48,13 @@ class Normalization:
     mark_classes: npt.NDArray[np.int32] | None
 
 
-def read_codes(characters: Characters, alphabet: Alphabet, clusters: Clusters | None = None) -> CodeTables:
-    """The codes of every byte and code point, and of clusters."""
+def read_codes(
+    characters: Characters, alphabet: Alphabet, clusters: Clusters | None = None, flagged: str = ""
+) -> CodeTables:
+    """The codes of every byte and code point, and of clusters.
+
+    :param flagged: characters that are looked at with care, though they become one code.
+    """
     expansions: dict[tuple[int, ...], int] = {}
 
     def codes_of(form: str) -> tuple[int, ...]:
@@ -67,12 +72,12 @@ def read_codes(characters: Characters, alphabet: Alphabet, clusters: Clusters | 
         of_code_point[[ord(c) for c, its in characters.kinds.items() if its == kind]] = usual
     of_code_point[[ord(c) for c, form in characters.forms.items() if not form]] = DROPPED
     changed = {*alphabet.codes, *(c for c, form in characters.forms.items() if form)}
-    flagged = sorted(clusters.flagged) if clusters else []
-    for character in sorted(changed.difference(flagged)):
+    with_care = sorted({*flagged, *(clusters.flagged if clusters else ())})
+    for character in sorted(changed.difference(with_care)):
         of_code_point[ord(character)] = code(characters.form(character))
     cluster_codes = {cluster: code(form) for cluster, form in characters.clusters.items()}
-    rows = [*expansions, *(codes_of(characters.form(c)) for c in flagged)]
-    of_code_point[[ord(c) for c in flagged]] = DROPPED + 1 + np.arange(len(expansions), len(rows))
+    rows = [*expansions, *(codes_of(characters.form(c)) for c in with_care)]
+    of_code_point[[ord(c) for c in with_care]] = DROPPED + 1 + np.arange(len(expansions), len(rows))
     of_byte = np.full(SYMBOLS, DROPPED, np.int32)
     of_byte[:128] = of_code_point[:128]
     of_byte[AFTER:] = alphabet.end, SEPARATOR

@@ -33,23 +33,18 @@ def tokens_of(g: Graph, values: Value, ends: Value, words: WordCharacters, sizes
     return Tokens(keep(g, values, kept), keep(g, words.word, kept), up_to - before, before)
 
 
-def fused(g: Graph, tokens: Tokens, is_unknown: Value) -> Tokens:
-    """Unknown tokens of a word in a row are one.
+def without(g: Graph, tokens: Tokens, gone: Value) -> Tokens:
+    """:param gone: int32 [Q], 1 for tokens to leave out, 0 for others."""
 
-    :param is_unknown: int32 [Q], 1 for those.
-    """
-    again = later(g, is_unknown, -1) * is_unknown
-    again = again * later(g, tokens.words, -1).equals(tokens.words).cast(np.int32)
-
-    def without(g: Graph) -> list[Value]:
-        kept = again < 1
-        gone = g.op("ScatterElements", zeros_like(tokens.counts), tokens.words, again, reduction="add")
-        gone_before = look_up(g, counted(g, g.op("Pad", again, np.array([0, 1])).of_rank(1)), tokens.before)
+    def left(g: Graph) -> list[Value]:
+        kept = gone < 1
+        of_words = g.op("ScatterElements", zeros_like(tokens.counts), tokens.words, gone, reduction="add")
+        gone_before = look_up(g, counted(g, g.op("Pad", gone, np.array([0, 1])).of_rank(1)), tokens.before)
         values, words = keep(g, tokens.values, kept), keep(g, tokens.words, kept)
-        return [values, words, tokens.counts - gone, tokens.before - gone_before]
+        return [values, words, tokens.counts - of_words, tokens.before - gone_before]
 
-    some = g.op("ReduceMax", again, keepdims=0) > 0
-    return Tokens(*g.if_(some, without, lambda g: [tokens.values, tokens.words, tokens.counts, tokens.before]))
+    some = g.op("ReduceMax", gone, keepdims=0) > 0
+    return Tokens(*g.if_(some, left, lambda g: [tokens.values, tokens.words, tokens.counts, tokens.before]))
 
 
 def merge_words(g: Graph, values: Value, unfound: Value, tokens: Tokens) -> tuple[Value, Value]:
@@ -58,8 +53,30 @@ def merge_words(g: Graph, values: Value, unfound: Value, tokens: Tokens) -> tupl
     """
     counts = g.op("ScatterElements", zeros_like(values) + 1, unfound, tokens.counts)
     begins = counted(g, counts)
-    # The last word is the end, and is left out.
-    merged = zeros(g, (begins.slice(-1, END) + 1).cast(np.int64))
-    merged = g.op("ScatterElements", merged, begins, values)
+    # The last word is the end, and is left out. A word without tokens goes there.
+    end = begins.slice(-1, END)
+    merged = zeros(g, (end + 1).cast(np.int64))
+    merged = g.op("ScatterElements", merged, g.op("Where", counts > 0, begins, end), values)
     at = places_of_all(g, tokens.values) + look_up(g, look_up(g, begins, unfound) - tokens.before, tokens.words)
     return g.op("ScatterElements", merged, at, tokens.values).slice(0, -1), begins
+
+
+def fused(g: Graph, values: Value, begins: Value, is_unknown: Value, apart: Value) -> tuple[Value, Value]:
+    """Unknown tokens in a row are one.
+
+    :param values: int32 [T]. :param begins: int32 [W + 1], where each word's tokens begin.
+    :param is_unknown: int32 [T], 1 for unknown tokens.
+    :param apart: int32 or int64 [A], words that what is before them is no part of.
+    :return: as ``values`` and ``begins``.
+    """
+    behind = g.op("Pad", is_unknown, np.array([1, 0])).of_rank(1)
+    first = look_up(g, begins, apart)
+    again = g.op("ScatterElements", behind, first, zeros_like(first)).slice(0, -1).sized_as(is_unknown) * is_unknown
+
+    def once(g: Graph) -> list[Value]:
+        gone = counted(g, g.op("Pad", again, np.array([0, 1])).of_rank(1))
+        return [keep(g, values, again < 1), begins - look_up(g, gone, begins)]
+
+    some = g.op("ReduceMax", again, keepdims=0) > 0
+    merged, starts = g.if_(some, once, lambda g: [values, begins])
+    return merged, starts

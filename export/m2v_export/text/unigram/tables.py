@@ -26,6 +26,19 @@ WORD_CHARACTERS = 10
 """Whole words are found up to so many characters at least: more would make the tables larger."""
 
 
+@dataclass(frozen=True)
+class LiteralBlank:
+    """:ivar code: of a blank that a text has itself. :ivar isolated: see ``Alphabet``.
+    :ivar first_added: the first code of an added token; all others are less.
+    :ivar spaces_count: whether a space before a blank is a blank, too.
+    """
+
+    code: int
+    isolated: int
+    first_added: int
+    spaces_count: bool
+
+
 @dataclass(frozen=True, eq=False)
 class UnigramTables:
     """What the graph knows of a Unigram tokenizer.
@@ -36,6 +49,7 @@ class UnigramTables:
     :ivar pieces: all pieces.
     :ivar symbols: int32 [nodes of the alphabet], of each code's node in the pieces; 0 for what is in none.
     :ivar blank: the symbol of BLANK.
+    :ivar literal: how a blank of the text itself counts; None where the normalizer leaves none.
     :ivar carries: whether sums go on from word to word, as where the pre-tokenizer does not split.
     """
 
@@ -44,6 +58,7 @@ class UnigramTables:
     pieces: Pieces
     symbols: npt.NDArray[np.int32]
     blank: int
+    literal: LiteralBlank | None
     carries: bool
 
     @property
@@ -70,10 +85,12 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
             raise UnsupportedTokenizer(f"added token {token['content']!r}: normalized")
     clusters = _read_clusters(config["normalizer"])
     characters = read_characters(_with_spaces_alone(tokenizer, splits_spaces), clusters.several if clusters else ())
-    if characters.can_be_met(BLANK):
-        raise UnsupportedTokenizer(f"normalizer: it keeps {BLANK}, which stands for a space")
+    has_blanks = characters.can_be_met(BLANK)
+    if has_blanks and any(BLANK in form for form in characters.forms.values()):
+        raise UnsupportedTokenizer(f"normalizer: it makes {BLANK} of others, which stands for a space")
     met = {piece for piece, _ in vocabulary if _can_be_met(piece, characters)}
-    alphabet = read_alphabet(characters, sorted(p.removeprefix(BLANK) for p in met), [t["content"] for t in tokens])
+    inner = sorted({p.removeprefix(BLANK) for p in met} | ({BLANK} if has_blanks else set()))
+    alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
     counts = Counter(c for piece in sorted(met) for c in piece)
     symbols = {c: i + 1 for i, (c, _) in enumerate(counts.most_common())}
     pieces = read_pieces(
@@ -91,11 +108,13 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         if is_whole
     }
     words |= {(alphabet.added[t["content"]],): t["id"] + 1 for t in tokens}
+    first_added = min(alphabet.added.values(), default=alphabet.size)
     raw = {tuple(t["content"].encode()): alphabet.added[t["content"]] for t in tokens}
     return UnigramTables(
         normalization=Normalization(
             alphabet=alphabet,
-            codes=read_codes(characters, alphabet, clusters),
+            # Where a text has blanks of its own, no other bytes may stay in place: see ``blanks``.
+            codes=read_codes(characters, alphabet, clusters, BLANK if has_blanks else ""),
             added=added_table(raw, SYMBOLS),
             normalized=None,
             mark_classes=None,
@@ -104,6 +123,9 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         pieces=pieces,
         symbols=_symbols_of(alphabet, symbols),
         blank=symbols[BLANK],
+        literal=LiteralBlank(alphabet.codes[BLANK], alphabet.isolated, first_added, not splits_spaces)
+        if has_blanks
+        else None,
         carries=carries,
     )
 
@@ -114,8 +136,8 @@ def _check_model(model: Mapping[str, Any]) -> None:
         raise UnsupportedTokenizer("model: it has no unk_id, so that unknown characters are an error")
     if model.get("byte_fallback"):
         raise UnsupportedTokenizer("model: byte_fallback")
-    if BLANK not in pieces:
-        raise UnsupportedTokenizer(f"model: {BLANK} is no piece")
+    if not any(BLANK in piece for piece in pieces):
+        raise UnsupportedTokenizer(f"model: no piece has {BLANK}")
     inner = [piece for piece in pieces if BLANK in piece[1:]]
     if inner:
         raise UnsupportedTokenizer(f"model: the piece {inner[0]!r} has {BLANK} inside")
@@ -181,7 +203,8 @@ def _with_spaces_alone(tokenizer: Tokenizer, all_kinds: bool) -> Tokenizer:
     asked = Tokenizer(models.WordLevel({BLANK: 0}, BLANK))
     if tokenizer.normalizer is not None:
         asked.normalizer = tokenizer.normalizer
-    asked.pre_tokenizer = pre_tokenizers.WhitespaceSplit() if all_kinds else pre_tokenizers.Split(" ", "removed")
+    spaces = pre_tokenizers.WhitespaceSplit() if all_kinds else pre_tokenizers.Split(" ", "removed")
+    asked.pre_tokenizer = pre_tokenizers.Sequence([spaces, pre_tokenizers.Split(BLANK, "isolated")])
     return asked
 
 

@@ -31,7 +31,9 @@ class Sections:
 
 def find_sections(g: Graph, first_words: Value, is_added: Value) -> Sections:
     """:param first_words: int32 [N], of each text. :param is_added: int32 [W + 1], 1 for added tokens."""
-    begins = g.op("ScatterElements", later(g, is_added, -1), first_words, zeros_like(first_words) + 1)
+    begins = g.op(
+        "ScatterElements", g.op("Max", is_added, later(g, is_added, -1)), first_words, zeros_like(first_words) + 1
+    )
     return Sections(g.op("CumSum", begins, np.array(0)).of_rank(1) - 1, positions(g, begins))
 
 

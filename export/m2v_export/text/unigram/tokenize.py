@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from m2v_export.graphs.arrays import any_of, counted, look_up, positions
+from m2v_export.graphs.arrays import any_of, counted, look_up, places_of_all, positions
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
 from m2v_export.text.stages.cut import cut
@@ -40,13 +40,15 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: UnigramTables, limi
         unfound = positions(g, differs).slice(0, -1)
 
         def cut_them(g: Graph) -> list[Value]:
-            several, near = cut_words(g, search, words, unfound, tables)
+            several, near = cut_words(g, search, words, unfound, first_words, tables)
+            apart = places_of_all(g, values)
             if tables.carries:
                 sections = find_sections(g, first_words, _are_added(g, words, tables.alphabet))
                 several = settle(g, search, several, near, values, unfound, sections)
-            tokens = several.tokens(g, several.ends(g))
-            is_unknown = look_up(g, search.ids, tokens.values).equals(tables.pieces.unk_id)
-            merged, begins = merge_words(g, values, unfound, fused(g, tokens, is_unknown.cast(np.int32)))
+                apart = sections.firsts
+            merged, begins = merge_words(g, values, unfound, several.tokens(g, several.ends(g)))
+            is_unknown = look_up(g, search.ids, merged).equals(tables.pieces.unk_id).cast(np.int32)
+            merged, begins = fused(g, merged, begins, is_unknown, apart)
             return [merged, look_up(g, begins, first_words)]
 
         # The last word is the end.

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m2v_export.graphs.arrays import later, look_up
+from m2v_export.graphs.arrays import later, look_up, places_of_all
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import WordCharacters, characters_of
 from m2v_export.text.stages.words import WordPlaces, is_part
 from m2v_export.text.unigram.best import best_ways, ends_of
-from m2v_export.text.unigram.merge import Tokens, tokens_of
+from m2v_export.text.unigram.blanks import blanks_of
+from m2v_export.text.unigram.merge import Tokens, tokens_of, without
 from m2v_export.text.unigram.search import Found, Search
 from m2v_export.text.unigram.tables import UnigramTables
 
@@ -20,12 +21,14 @@ class CutWords:
 
     :ivar symbols: where the symbols are, P in all. :ivar sizes: int32 [M], how many each word has.
     :ivar found: all pieces. :ivar chosen: int32 [P], the column of the last piece of the best way to each symbol.
+    :ivar most: int32 [M], how many tokens of each word count; None for all.
     """
 
     symbols: WordCharacters
     sizes: Value
     found: Found
     chosen: Value
+    most: Value | None
 
     def ends(self, g: Graph) -> Value:
         """:return: int32 [P], 1 where a piece of a word's best way ends."""
@@ -33,13 +36,17 @@ class CutWords:
 
     def tokens(self, g: Graph, ends: Value) -> Tokens:
         at = self.chosen * self.chosen.size().cast(np.int32) + self.symbols.here
-        return tokens_of(g, look_up(g, self.found.values.reshape(-1), at), ends, self.symbols, self.sizes)
+        tokens = tokens_of(g, look_up(g, self.found.values.reshape(-1), at), ends, self.symbols, self.sizes)
+        if self.most is None:
+            return tokens
+        number = places_of_all(g, tokens.values) - look_up(g, tokens.before, tokens.words)
+        return without(g, tokens, (number >= look_up(g, self.most, tokens.words)).cast(np.int32))
 
 
 def cut_words(
-    g: Graph, search: Search, words: WordPlaces, unfound: Value, tables: UnigramTables
+    g: Graph, search: Search, words: WordPlaces, unfound: Value, first_words: Value, tables: UnigramTables
 ) -> tuple[CutWords, Value]:
-    """:param unfound: int64 [M], M > 0, which words.
+    """:param unfound: int64 [M], M > 0, which words. :param first_words: int32 [N], of each text.
     :return: the words, as if nothing was before them, and int32 [P], 1 where another way is nearly as good.
     """
     starts, gaps = look_up(g, words.starts, unfound), look_up(g, words.gaps, unfound)
@@ -53,4 +60,5 @@ def cut_words(
     symbols = g.op("Where", own.begins > 0, np.array(tables.blank, np.int32), symbols)
     found = search.find(g, symbols)
     chosen, near = best_ways(g, found.scores, own, own.firsts, sizes)
-    return CutWords(own, sizes, found, chosen), near
+    most = None if tables.literal is None else blanks_of(g, words, unfound, first_words, tables.literal)
+    return CutWords(own, sizes, found, chosen, most), near
