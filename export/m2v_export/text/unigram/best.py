@@ -1,66 +1,98 @@
-"""The best way to cut words into pieces (Viterbi 1967): one symbol a round, of all words that go on."""
+"""The best way to cut words into pieces (Viterbi 1967): one symbol a round, of all words that go on.
+
+Sums are float64, added from the left, and of equal sums the longest piece wins, as in `tokenizers`.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from m2v_export.graphs.arrays import END, look_up, places_of_all, reachable, zeros_like
+from m2v_export.graphs.arrays import END, look_up, numbered, places_of_all, places_where, reachable, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import WordCharacters
 from m2v_export.text.unigram.pieces import NEAR, NONE
 
 
+@dataclass(frozen=True, eq=False)
+class Best:
+    """:ivar columns: int64 [P], of the last piece of the best way to each symbol. :ivar sums: float64 [P]."""
+
+    columns: Value
+    sums: Value
+
+
 def best_ways(
     g: Graph, scores: Value, words: WordCharacters, starts: Value, sizes: Value, before: Value | None = None
-) -> tuple[Value, Value]:
-    """Sums are added from the left, and of equal sums the longest piece wins, as in `tokenizers`.
-
-    :param scores: float64 [S, lengths], of the pieces that end at each symbol, the longest first; NONE where none does.
+) -> Best:
+    """:param scores: float64 [S, lengths], of the pieces that end at each symbol, the longest first; NONE where none
+        does.
     :param words: the symbols of M words, M > 0. :param starts: int32 [M], where each word begins in ``scores``.
     :param sizes: int32 [M], symbols of each word, at least 1.
     :param before: float64 [M], what was added up before each word; None for nothing.
-    :return: int32 [P], int32 [P]: of the best way to each symbol of the words the column of the last piece, and 1 where
-        another one is nearly as good.
     """
-    lengths, order = g.op_many("TopK", 2, sizes, sizes.size(), largest=1)
-    starts = look_up(g, starts, order).cast(np.int64)
-    columns = scores.size(1)
-    sums = np.zeros((1, 1)) if before is None else look_up(g, before, order).unsqueeze(1)
-    shape = g.concat([sizes.size(), columns - 1])
-    none = g.op("Expand", np.array([[NONE]]), shape).of_rank(2)
-    first = g.op("Expand", sums, g.concat([sizes.size(), np.array([1])])).of_rank(2)
+    sizes, starts = sizes.cast(np.int64), starts.cast(np.int64)
+    count = sizes.size()
+    # The longest first, so that those that go on are in front.
+    lengths, order = g.op_many("TopK", 2, sizes, count, largest=1)
+    starts = look_up(g, starts, order)
+    rounds = lengths.slice(0, 1)
+    going = (lengths > numbered(g, rounds).unsqueeze(1)).cast(np.int64)
+    going = g.op("ReduceSum", going, np.array([1]), keepdims=1).of_rank(2)
+    first = np.zeros((1, 1)) if before is None else look_up(g, before, order).unsqueeze(1)
+    first = g.op("Expand", first, g.concat([count, np.array([1])])).of_rank(2)
+    none = g.op("Expand", np.array([[NONE]]), g.concat([count, scores.size(1) - 1])).of_rank(2)
 
     def one_symbol(g: Graph, i: Value, sums: Value) -> tuple[None, list[Value], list[Value]]:
-        going = g.op("ReduceSum", (lengths > i.cast(np.int32)).cast(np.int64), keepdims=1).of_rank(1)
-        places = g.op("Slice", starts, np.array([0]), going).of_rank(1) + i
-        sums = g.op("Slice", sums, np.array([0]), going).of_rank(2)
-        reached = sums + g.op("Gather", scores, places, axis=0)
-        best = g.op("ReduceMax", reached, np.array([1]), keepdims=1)
+        """:param sums: float64 [words, lengths], of the best ways to the symbols before, the last one behind."""
+        some = g.op("Gather", going, i).of_rank(1)
+        places = g.op("Slice", starts, np.array([0]), some).of_rank(1) + i
+        reached = g.op("Slice", sums, np.array([0]), some).of_rank(2) + g.op("Gather", scores, places, axis=0)
+        best = g.op("ReduceMax", reached, np.array([1]), keepdims=1).of_rank(2)
         # The first of equal ones is the longest.
-        column = g.op("ArgMax", reached, axis=1, keepdims=0).cast(np.int32)
-        good = g.op("ReduceSum", (reached > best - NEAR).cast(np.int32), np.array([1]), keepdims=0)
-        said = column * 2 + (good > 1).cast(np.int32)
-        missing = g.concat([np.array([0]), sizes.size() - going])
-        return None, [g.concat([sums.slice(1, END, axis=1), best], axis=1)], [g.op("Pad", said, missing).of_rank(1)]
+        column = g.op("ArgMax", reached, axis=1, keepdims=1).of_rank(2)
+        sums = g.concat(
+            [g.op("Slice", sums, np.array([0, 1]), g.concat([some, np.array([END])])).of_rank(2), best], axis=1
+        )
+        missing = g.concat([np.array([0, 0]), count - some, np.array([0])])
+        return None, [sums], [g.op("Pad", of, missing).of_rank(2) for of in (column, best)]
 
-    trips = lengths.slice(0, 1).squeeze(0).cast(np.int64)
-    _, said = g.loop([g.concat([none, first], axis=1)], one_symbol, trips=trips)
+    start = g.concat([none, first], axis=1)
+    _, columns, bests = g.loop([start], one_symbol, trips=rounds.squeeze(0))
     # From rounds and ranks to places.
     ranks = g.op("ScatterElements", order, order, places_of_all(g, order).cast(np.int64))
-    step = words.here - look_up(g, words.firsts, words.word)
-    at = step.cast(np.int64) * sizes.size() + look_up(g, ranks, words.word)
-    said = look_up(g, said.reshape(-1), at)
-    return said // 2, said % 2
+    step = (words.here - look_up(g, words.firsts, words.word)).cast(np.int64)
+    at = step * count + look_up(g, ranks, words.word)
+    return Best(look_up(g, columns.reshape(-1), at), look_up(g, bests.reshape(-1), at))
 
 
-def ends_of(g: Graph, chosen: Value, columns: Value, words: WordCharacters, sizes: Value) -> Value:
+def ends_of(g: Graph, lengths: Value, words: WordCharacters, sizes: Value) -> Value:
     """Where the pieces of the best ways end: from each word's last one to the one before, and so on.
 
-    :param chosen: int32 [P], see ``best_ways``. :param columns: int64 [1], of the scores. :param sizes: int32 [M].
+    :param lengths: int32 [P], of the last piece of the best way to each symbol. :param sizes: int32 [M], symbols.
     :return: int32 [P], 1 there, else 0.
     """
-    lengths = columns.cast(np.int32) - chosen
     step = words.here - look_up(g, words.firsts, words.word)
     # The first piece of a word leads to itself.
     jump = words.here - lengths * (lengths <= step).cast(np.int32)
     last = words.firsts + sizes - 1
     marks = g.op("ScatterElements", zeros_like(words.here), last, zeros_like(sizes) + 1)
     return reachable(g, marks, jump, back=True)
+
+
+def are_near(g: Graph, scores: Value, sums: Value, words: WordCharacters, sizes: Value, ends: Value) -> Value:
+    """The words that have another way that is nearly as good as the best.
+
+    :param scores: float64 [P, lengths]. :param sums: float64 [P]. :param sizes: int32 [M]. :param ends: int32 [P].
+    :return: int32 [M], 1 for those, else 0.
+    """
+    at = places_where(g, ends > 0)
+    columns = scores.size(1)
+    back = columns.cast(np.int32) - numbered(g, columns).cast(np.int32)
+    step = at - look_up(g, words.firsts, look_up(g, words.word, at))
+    earlier = at.unsqueeze(1) - back
+    # Before a word's first symbol nothing has been added up; no piece begins before that.
+    before = g.op("Where", (step.unsqueeze(1) - back) < 0, np.array(0.0), look_up(g, sums, earlier))
+    reached = before + g.op("Gather", scores, at, axis=0)
+    good = (reached > (look_up(g, sums, at) - NEAR).unsqueeze(1)).cast(np.int32)
+    near = (g.op("ReduceSum", good, np.array([1]), keepdims=0).of_rank(1) > 1).cast(np.int32)
+    return g.op("ScatterElements", zeros_like(sizes), look_up(g, words.word, at), near, reduction="max").sized_as(sizes)

@@ -47,7 +47,7 @@ class Search:
             here = g.op("Slice", padded, begin, begin + (size + 1)).of_rank(1)
             places = look_up(g, self.bases, nodes) + here
             goes_on = look_up(g, self.checks, places).equals(nodes)
-            nodes = places * goes_on.cast(np.int32)
+            nodes = g.op("Where", goes_on, places, np.array(DEAD, np.int32))
             return g.op("ReduceMax", nodes, keepdims=0) > DEAD, [nodes], [nodes]
 
         # One more, behind the last, from where nothing goes on.

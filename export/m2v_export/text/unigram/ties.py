@@ -12,7 +12,7 @@ import numpy as np
 from m2v_export.graphs.arrays import END, keep, later, look_up, numbered, positions, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import characters_of
-from m2v_export.text.unigram.best import best_ways
+from m2v_export.text.unigram.best import are_near, best_ways
 from m2v_export.text.unigram.merge import merge_words
 from m2v_export.text.unigram.search import Search
 from m2v_export.text.unigram.words import CutWords
@@ -38,20 +38,18 @@ def find_sections(g: Graph, first_words: Value, is_added: Value) -> Sections:
 
 
 def settle(
-    g: Graph, search: Search, words: CutWords, near: Value, values: Value, unfound: Value, sections: Sections
+    g: Graph, search: Search, words: CutWords, sums: Value, values: Value, unfound: Value, sections: Sections
 ) -> CutWords:
     """Choose anew where it may matter what came before.
 
-    :param near: int32 [P], see ``best_ways``. :param values: int32 [W + 1], of the words that were found.
+    :param sums: float64 [P], of the best way to each symbol. :param values: int32 [W + 1], of the words that were found.
     :param unfound: int64 [M], the others.
     """
     symbols, sizes = words.symbols, words.sizes
-    waiting = g.op("ScatterElements", zeros_like(sizes), symbols.word, near * words.ends(g), reduction="max").sized_as(
-        sizes
-    )
+    waiting = are_near(g, words.found.scores, sums, symbols, sizes, words.ends(g))
 
-    def one_round(g: Graph, _: Value, chosen: Value, waiting: Value) -> tuple[Value, list[Value], list[Value]]:
-        now = replace(words, chosen=chosen)
+    def one_round(g: Graph, _: Value, columns: Value, waiting: Value) -> tuple[Value, list[Value], list[Value]]:
+        now = replace(words, columns=columns)
         merged, begins = merge_words(g, values, unfound, now.tokens(g, now.ends(g)))
         which = positions(g, waiting)
         section = look_up(g, sections.numbers, look_up(g, unfound, which))
@@ -61,16 +59,16 @@ def settle(
         before = _sums(g, look_up(g, search.scores, merged), first, look_up(g, begins, look_up(g, unfound, which)))
         starts, of = look_up(g, symbols.firsts, which), look_up(g, sizes, which)
         own = characters_of(g, starts, of)
-        best, _ = best_ways(g, words.found.scores, own, starts, of, before)
-        chosen = g.op("ScatterElements", chosen, own.at, best)
+        best = best_ways(g, words.found.scores, own, starts, of, before)
+        columns = g.op("ScatterElements", columns, own.at, best.columns)
         waiting = g.op("ScatterElements", waiting, which, zeros_like(of))
-        return g.op("ReduceMax", waiting, keepdims=0) > 0, [chosen, waiting], []
+        return g.op("ReduceMax", waiting, keepdims=0) > 0, [columns, waiting], []
 
     def rounds(g: Graph) -> list[Value]:
-        return g.loop([words.chosen, waiting], one_round)[:1]
+        return g.loop([words.columns, waiting], one_round)[:1]
 
     some = g.op("ReduceMax", waiting, keepdims=0) > 0
-    return replace(words, chosen=g.if_(some, rounds, lambda g: [words.chosen])[0])
+    return replace(words, columns=g.if_(some, rounds, lambda g: [words.columns])[0])
 
 
 def _sums(g: Graph, scores: Value, first: Value, end: Value) -> Value:

@@ -40,11 +40,11 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: UnigramTables, limi
         unfound = positions(g, differs).slice(0, -1)
 
         def cut_them(g: Graph) -> list[Value]:
-            several, near = cut_words(g, search, words, unfound, first_words, tables)
+            several, sums = cut_words(g, search, words, unfound, first_words, tables)
             apart = places_of_all(g, values)
             if tables.carries:
                 sections = find_sections(g, first_words, _are_added(g, words, tables.alphabet))
-                several = settle(g, search, several, near, values, unfound, sections)
+                several = settle(g, search, several, sums, values, unfound, sections)
                 apart = sections.firsts
             merged, begins = merge_words(g, values, unfound, several.tokens(g, several.ends(g)))
             is_unknown = look_up(g, search.ids, merged).equals(tables.pieces.unk_id).cast(np.int32)

@@ -20,22 +20,24 @@ class CutWords:
     """Some words, each with the blank before it, and the best ways to cut them.
 
     :ivar symbols: where the symbols are, P in all. :ivar sizes: int32 [M], how many each word has.
-    :ivar found: all pieces. :ivar chosen: int32 [P], the column of the last piece of the best way to each symbol.
+    :ivar found: all pieces. :ivar columns: int64 [P], the last piece of the best way to each symbol.
     :ivar most: int32 [M], how many tokens of each word count; None for all.
     """
 
     symbols: WordCharacters
     sizes: Value
     found: Found
-    chosen: Value
+    columns: Value
     most: Value | None
 
     def ends(self, g: Graph) -> Value:
         """:return: int32 [P], 1 where a piece of a word's best way ends."""
-        return ends_of(g, self.chosen, self.found.scores.size(1), self.symbols, self.sizes)
+        lengths = (self.found.scores.size(1) - self.columns).cast(np.int32)
+        return ends_of(g, lengths, self.symbols, self.sizes)
 
     def tokens(self, g: Graph, ends: Value) -> Tokens:
-        at = self.chosen * self.chosen.size().cast(np.int32) + self.symbols.here
+        """:param ends: see there."""
+        at = self.columns * self.columns.size() + self.symbols.here.cast(np.int64)
         tokens = tokens_of(g, look_up(g, self.found.values.reshape(-1), at), ends, self.symbols, self.sizes)
         if self.most is None:
             return tokens
@@ -47,7 +49,7 @@ def cut_words(
     g: Graph, search: Search, words: WordPlaces, unfound: Value, first_words: Value, tables: UnigramTables
 ) -> tuple[CutWords, Value]:
     """:param unfound: int64 [M], M > 0, which words. :param first_words: int32 [N], of each text.
-    :return: the words, as if nothing was before them, and int32 [P], 1 where another way is nearly as good.
+    :return: the words, as if nothing was before them, and float64 [P], the sum of the best way to each symbol.
     """
     starts, gaps = look_up(g, words.starts, unfound), look_up(g, words.gaps, unfound)
     places = characters_of(g, starts, gaps)
@@ -59,6 +61,6 @@ def cut_words(
     symbols = look_up(g, g.constant(tables.symbols, "symbols"), look_up(g, words.nodes, own.at))
     symbols = g.op("Where", own.begins > 0, np.array(tables.blank, np.int32), symbols)
     found = search.find(g, symbols)
-    chosen, near = best_ways(g, found.scores, own, own.firsts, sizes)
+    best = best_ways(g, found.scores, own, own.firsts, sizes)
     most = None if tables.literal is None else blanks_of(g, words, unfound, first_words, tables.literal)
-    return CutWords(own, sizes, found, chosen, most), near
+    return CutWords(own, sizes, found, best.columns, most), best.sums
