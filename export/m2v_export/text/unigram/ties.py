@@ -42,8 +42,8 @@ def settle(
 ) -> CutWords:
     """Choose anew where it may matter what came before.
 
-    :param sums: float64 [P], of the best way to each symbol. :param values: int32 [W + 1], of the words that were found.
-    :param unfound: int64 [M], the others.
+    :param sums: float64 [P], of the best way to each symbol.
+    :param values: int32 [W + 1], of the words that were found. :param unfound: int64 [M], the others.
     """
     symbols, sizes = words.symbols, words.sizes
     waiting = are_near(g, words.found.scores, sums, symbols, sizes, words.ends(g))
