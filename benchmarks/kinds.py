@@ -25,8 +25,9 @@ from tabulate import tabulate
 from benchmarks.resources import AFTER, run
 from benchmarks.shared import lines, need_shared
 from m2v_onnx import OnnxStaticModel
+from m2v_onnx.vectors.encoder import TokenizerName
 
-WAYS = ("auto", "graph", "tokenizers")
+WAYS: tuple[TokenizerName, ...] = ("auto", "graph", "tokenizers")
 BATCHES = (1, 16, 256)
 CORPORA = ("sentences_en.txt", "multilingual.txt")
 
@@ -60,8 +61,8 @@ def speeds(folder: Path, bundle: Path, rounds: int, texts: int) -> list[list[Any
         "model2vec": lambda batch: peer.encode(batch, use_multiprocessing=False)
     }
     for way in WAYS:
-        model = OnnxStaticModel.from_pretrained(bundle, tokenizer=way)
-        sides[f"m2v-onnx, {way}"] = lambda batch, model=model: model.encode(batch, threads=1)
+        model = OnnxStaticModel.from_pretrained(bundle, tokenizer=way, threads=1)
+        sides[f"m2v-onnx, {way}"] = model.encode
     rows = []
     for corpus in CORPORA:
         some = [line for line in lines(corpus) if line][:texts]

@@ -1,4 +1,4 @@
-"""The best way to cut words into pieces (Viterbi 1967): one symbol a round, of all words that go on.
+"""The best way to cut words into pieces (Viterbi 1967): some symbols a round, of all words that go on.
 
 Sums are float64, added from the left, and of equal sums the longest piece wins, as in `tokenizers`.
 """
@@ -11,6 +11,9 @@ from m2v_export.graphs.arrays import END, look_up, numbered, places_of_all, plac
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import WordCharacters
 from m2v_export.text.unigram.pieces import NEAR, NONE
+
+STEPS = 4
+"""Symbols of a round: the start of a round takes as long as some operations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,33 +38,36 @@ def best_ways(
     # The longest first, so that those that go on are in front.
     lengths, order = g.op_many("TopK", 2, sizes, count, largest=1)
     starts = look_up(g, starts, order)
-    rounds = lengths.slice(0, 1)
-    going = (lengths > numbered(g, rounds).unsqueeze(1)).cast(np.int64)
+    rounds = (lengths.slice(0, 1) + (STEPS - 1)) // STEPS
+    going = (lengths > (numbered(g, rounds) * STEPS).unsqueeze(1)).cast(np.int64)
     going = g.op("ReduceSum", going, np.array([1]), keepdims=1).of_rank(2)
     first = np.zeros((1, 1)) if before is None else look_up(g, before, order).unsqueeze(1)
     first = g.op("Expand", first, g.concat([count, np.array([1])])).of_rank(2)
     none = g.op("Expand", np.array([[NONE]]), g.concat([count, scores.size(1) - 1])).of_rank(2)
+    # A word that ends within a round goes on into what is behind it, and nobody looks there.
+    scores = g.op("Pad", scores, np.array([0, 0, STEPS, 0])).of_rank(2)
 
-    def one_symbol(g: Graph, i: Value, sums: Value) -> tuple[None, list[Value], list[Value]]:
+    def some_symbols(g: Graph, i: Value, sums: Value) -> tuple[None, list[Value], list[Value]]:
         """:param sums: float64 [words, lengths], of the best ways to the symbols before, the last one behind."""
         some = g.op("Gather", going, i).of_rank(1)
-        places = g.op("Slice", starts, np.array([0]), some).of_rank(1) + i
-        reached = g.op("Slice", sums, np.array([0]), some).of_rank(2) + g.op("Gather", scores, places, axis=0)
-        best = g.op("ReduceMax", reached, np.array([1]), keepdims=1).of_rank(2)
-        # The first of equal ones is the longest.
-        column = g.op("ArgMax", reached, axis=1, keepdims=1).of_rank(2)
-        sums = g.concat(
-            [g.op("Slice", sums, np.array([0, 1]), g.concat([some, np.array([END])])).of_rank(2), best], axis=1
-        )
+        places = g.op("Slice", starts, np.array([0]), some).of_rank(1) + i * STEPS
+        sums = g.op("Slice", sums, np.array([0]), some).of_rank(2)
+        columns, bests = [], []
+        for step in range(STEPS):
+            reached = sums + g.op("Gather", scores, places + step if step else places, axis=0)
+            bests.append(g.op("ReduceMax", reached, np.array([1]), keepdims=1).of_rank(2))
+            # The first of equal ones is the longest.
+            columns.append(g.op("ArgMax", reached, axis=1, keepdims=1).of_rank(2))
+            sums = g.concat([sums.slice(1, END, axis=1), bests[-1]], axis=1)
         missing = g.concat([np.array([0, 0]), count - some, np.array([0])])
-        return None, [sums], [g.op("Pad", of, missing).of_rank(2) for of in (column, best)]
+        return None, [sums], [g.op("Pad", g.concat(of, axis=1), missing).of_rank(2) for of in (columns, bests)]
 
     start = g.concat([none, first], axis=1)
-    _, columns, bests = g.loop([start], one_symbol, trips=rounds.squeeze(0))
+    _, columns, bests = g.loop([start], some_symbols, trips=rounds.squeeze(0))
     # From rounds and ranks to places.
     ranks = g.op("ScatterElements", order, order, places_of_all(g, order).cast(np.int64))
     step = (words.here - look_up(g, words.firsts, words.word)).cast(np.int64)
-    at = step * count + look_up(g, ranks, words.word)
+    at = (step // STEPS * count + look_up(g, ranks, words.word)) * STEPS + step % STEPS
     return Best(look_up(g, columns.reshape(-1), at), look_up(g, bests.reshape(-1), at))
 
 
@@ -76,7 +82,7 @@ def ends_of(g: Graph, lengths: Value, words: WordCharacters, sizes: Value) -> Va
     jump = words.here - lengths * (lengths <= step).cast(np.int32)
     last = words.firsts + sizes - 1
     marks = g.op("ScatterElements", zeros_like(words.here), last, zeros_like(sizes) + 1)
-    return reachable(g, marks, jump, back=True)
+    return reachable(g, marks, jump, back=True, rounds=3)
 
 
 def are_near(g: Graph, scores: Value, sums: Value, words: WordCharacters, sizes: Value, ends: Value) -> Value:
@@ -89,7 +95,7 @@ def are_near(g: Graph, scores: Value, sums: Value, words: WordCharacters, sizes:
     columns = scores.size(1)
     back = columns.cast(np.int32) - numbered(g, columns).cast(np.int32)
     step = at - look_up(g, words.firsts, look_up(g, words.word, at))
-    earlier = at.unsqueeze(1) - back
+    earlier = g.op("Max", at.unsqueeze(1) - back, np.array(0, np.int32))
     # Before a word's first symbol nothing has been added up; no piece begins before that.
     before = g.op("Where", (step.unsqueeze(1) - back) < 0, np.array(0.0), look_up(g, sums, earlier))
     reached = before + g.op("Gather", scores, at, axis=0)

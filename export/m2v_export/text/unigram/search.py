@@ -33,27 +33,32 @@ class Search:
         self.ids = g.constant(pieces.ids, "piece_ids")
 
     def find(self, g: Graph, symbols: Value) -> Found:
-        """Walk from all places, a symbol further each round, until no piece goes on.
+        """Walk from all places, some symbols further each round, until no piece goes on.
 
         A character that is no piece is an unknown one.
 
         :param symbols: int32 [P], of words that begin with the blank, end to end.
         """
-        padded = g.op("Pad", symbols, np.array([0, LONGEST])).of_rank(1)
         size = symbols.size()
-
-        def one_symbol(g: Graph, i: Value, nodes: Value) -> tuple[Value, list[Value], list[Value]]:
-            begin = i.unsqueeze(0)
-            here = g.op("Slice", padded, begin, begin + (size + 1)).of_rank(1)
-            places = look_up(g, self.bases, nodes) + here
-            goes_on = look_up(g, self.checks, places).equals(nodes)
-            nodes = g.op("Where", goes_on, places, np.array(DEAD, np.int32))
-            return g.op("ReduceMax", nodes, keepdims=0) > DEAD, [nodes], [nodes]
-
+        padded = g.op("Pad", symbols, np.array([0, LONGEST + STEPS])).of_rank(1)
         # One more, behind the last, from where nothing goes on.
-        roots = g.op("Expand", np.array([ROOT], np.int32), size + 1).of_rank(1)
-        (_, nodes) = g.loop([roots], one_symbol, trips=g.constant(np.array(LONGEST)))
-        values = look_up(g, self.values, nodes.reshape(-1)).reshape_like(nodes.of_rank(2))
+        ends = [size + (1 + i) for i in range(STEPS)]
+
+        def some_symbols(g: Graph, _: Value, rest: Value, nodes: Value) -> tuple[Value, list[Value], list[Value]]:
+            rows = []
+            for i, end in enumerate(ends):
+                here = g.op("Slice", rest, np.array([i]), end).of_rank(1)
+                places = look_up(g, self.bases, nodes) + here
+                goes_on = look_up(g, self.checks, places).equals(nodes)
+                nodes = g.op("Where", goes_on, places, np.array(DEAD, np.int32))
+                rows.append(nodes)
+            return g.op("ReduceMax", nodes, keepdims=0) > DEAD, [rest.slice(STEPS, END), nodes], [g.concat(rows)]
+
+        roots = g.op("Expand", np.array([ROOT], np.int32), ends[0]).of_rank(1)
+        trips = g.constant(np.array(LONGEST // STEPS))
+        (_, _, rows) = g.loop([padded, roots], some_symbols, trips=trips)
+        nodes = rows.reshape(-1, ends[0])
+        values = look_up(g, self.values, nodes.reshape(-1)).reshape_like(nodes)
         alone = values.slice(0, 1)
         alone = g.op("Where", alone.equals(NO_PIECE), np.array(self.unknown, np.int32), alone)
         values = g.concat([alone, values.slice(1, END)])
@@ -70,3 +75,6 @@ class Search:
 
 LONGEST = 512
 """Symbols of a piece at most."""
+
+STEPS = 4
+"""Symbols of a round: the start of a round takes as long as some operations."""
