@@ -39,14 +39,16 @@ def find_sections(g: Graph, first_words: Value, is_added: Value) -> Sections:
 
 def settle(
     g: Graph, search: Search, words: CutWords, sums: Value, values: Value, unfound: Value, sections: Sections
-) -> CutWords:
+) -> tuple[CutWords, Value]:
     """Choose anew where it may matter what came before.
 
     :param sums: float64 [P], of the best way to each symbol.
     :param values: int32 [W + 1], of the words that were found. :param unfound: int64 [M], the others.
+    :return: the words, and int32 [P], see ``CutWords.ends``.
     """
     symbols, sizes = words.symbols, words.sizes
-    waiting = are_near(g, words.found.scores, sums, symbols, sizes, words.ends(g))
+    ends = words.ends(g)
+    waiting = are_near(g, words.found.scores, sums, symbols, sizes, ends)
 
     def one_round(g: Graph, _: Value, columns: Value, waiting: Value) -> tuple[Value, list[Value], list[Value]]:
         now = replace(words, columns=columns)
@@ -65,10 +67,12 @@ def settle(
         return g.op("ReduceMax", waiting, keepdims=0) > 0, [columns, waiting], []
 
     def rounds(g: Graph) -> list[Value]:
-        return g.loop([words.columns, waiting], one_round)[:1]
+        settled = replace(words, columns=g.loop([words.columns, waiting], one_round)[0])
+        return [settled.columns, settled.ends(g)]
 
     some = g.op("ReduceMax", waiting, keepdims=0) > 0
-    return replace(words, columns=g.if_(some, rounds, lambda g: [words.columns])[0])
+    columns, ends = g.if_(some, rounds, lambda g: [words.columns, ends])
+    return replace(words, columns=columns), ends
 
 
 def _sums(g: Graph, scores: Value, first: Value, end: Value) -> Value:

@@ -41,12 +41,14 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: UnigramTables, limi
 
         def cut_them(g: Graph) -> list[Value]:
             several, sums = cut_words(g, search, words, unfound, first_words, tables)
-            apart = places_of_all(g, values)
             if tables.carries:
-                sections = find_sections(g, first_words, _are_added(g, words, tables.alphabet))
-                several = settle(g, search, several, sums, values, unfound, sections)
+                with g.stage("ties"):
+                    sections = find_sections(g, first_words, _are_added(g, words, tables.alphabet))
+                    several, ends = settle(g, search, several, sums, values, unfound, sections)
                 apart = sections.firsts
-            merged, begins = merge_words(g, values, unfound, several.tokens(g, several.ends(g)))
+            else:
+                ends, apart = several.ends(g), places_of_all(g, values)
+            merged, begins = merge_words(g, values, unfound, several.tokens(g, ends))
             is_unknown = look_up(g, search.ids, merged).equals(tables.pieces.unk_id).cast(np.int32)
             merged, begins = fused(g, merged, begins, is_unknown, apart)
             return [merged, look_up(g, begins, first_words)]

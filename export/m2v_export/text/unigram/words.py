@@ -60,7 +60,9 @@ def cut_words(
     own = characters_of(g, starts - 1, sizes)
     symbols = look_up(g, g.constant(tables.symbols, "symbols"), look_up(g, words.nodes, own.at))
     symbols = g.op("Where", own.begins > 0, np.array(tables.blank, np.int32), symbols)
-    found = search.find(g, symbols)
-    best = best_ways(g, found.scores, own, own.firsts, sizes)
+    with g.stage("search"):
+        found = search.find(g, symbols)
+    with g.stage("best"):
+        best = best_ways(g, found.scores, own, own.firsts, sizes)
     most = None if tables.literal is None else blanks_of(g, words, unfound, first_words, tables.literal)
     return CutWords(own, sizes, found, best.columns, most), best.sums
