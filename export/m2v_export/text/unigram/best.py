@@ -41,28 +41,28 @@ def best_ways(
     rounds = (lengths.slice(0, 1) + (STEPS - 1)) // STEPS
     going = (lengths > (numbered(g, rounds) * STEPS).unsqueeze(1)).cast(np.int64)
     going = g.op("ReduceSum", going, np.array([1]), keepdims=1).of_rank(2)
-    first = np.zeros((1, 1)) if before is None else look_up(g, before, order).unsqueeze(1)
-    first = g.op("Expand", first, g.concat([count, np.array([1])])).of_rank(2)
-    none = g.op("Expand", np.array([[NONE]]), g.concat([count, scores.size(1) - 1])).of_rank(2)
+    first = np.zeros((1, 1, 1)) if before is None else look_up(g, before, order).unsqueeze(1, 2)
+    none = g.op("Expand", np.array([[[NONE]]]), g.concat([count, np.array([1]), scores.size(1) - 1])).of_rank(3)
+    first = g.op("Expand", first, g.concat([count, np.array([1, 1])])).of_rank(3)
     # A word that ends within a round goes on into what is behind it, and nobody looks there.
     scores = g.op("Pad", scores, np.array([0, 0, STEPS, 0])).of_rank(2)
 
     def some_symbols(g: Graph, i: Value, sums: Value) -> tuple[None, list[Value], list[Value]]:
-        """:param sums: float64 [words, lengths], of the best ways to the symbols before, the last one behind."""
+        """:param sums: float64 [words, 1, lengths], of the best ways to the symbols before, the last one behind."""
         some = g.op("Gather", going, i).of_rank(1)
-        places = g.op("Slice", starts, np.array([0]), some).of_rank(1) + i * STEPS
-        sums = g.op("Slice", sums, np.array([0]), some).of_rank(2)
+        places = (g.op("Slice", starts, np.array([0]), some).of_rank(1) + i * STEPS).unsqueeze(1) + np.arange(STEPS)
+        sums = g.op("Slice", sums, np.array([0]), some).of_rank(3)
         columns, bests = [], []
-        for step in range(STEPS):
-            reached = sums + g.op("Gather", scores, places + step if step else places, axis=0)
-            bests.append(g.op("ReduceMax", reached, np.array([1]), keepdims=1).of_rank(2))
+        for here in g.op_many("Split", STEPS, g.op("Gather", scores, places, axis=0), axis=1, num_outputs=STEPS):
             # The first of equal ones is the longest.
-            columns.append(g.op("ArgMax", reached, axis=1, keepdims=1).of_rank(2))
-            sums = g.concat([sums.slice(1, END, axis=1), bests[-1]], axis=1)
-        missing = g.concat([np.array([0, 0]), count - some, np.array([0])])
-        return None, [sums], [g.op("Pad", g.concat(of, axis=1), missing).of_rank(2) for of in (columns, bests)]
+            best, column = g.op_many("TopK", 2, sums + here, np.array([1]), axis=2)
+            bests.append(best.of_rank(3))
+            columns.append(column.of_rank(3))
+            sums = g.concat([sums.slice(1, END, axis=2), bests[-1]], axis=2)
+        missing = g.concat([np.array([0, 0, 0]), count - some, np.array([0, 0])])
+        return None, [sums], [g.op("Pad", g.concat(of, axis=1), missing).of_rank(3) for of in (columns, bests)]
 
-    start = g.concat([none, first], axis=1)
+    start = g.concat([none, first], axis=2)
     _, columns, bests = g.loop([start], some_symbols, trips=rounds.squeeze(0))
     # From rounds and ranks to places.
     ranks = g.op("ScatterElements", order, order, places_of_all(g, order).cast(np.int64))
