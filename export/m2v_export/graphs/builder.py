@@ -182,6 +182,7 @@ class Graph:
         self._scopes: list[str] = []
         self._counters: dict[str, int] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
+        self._constants_outside: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._renamed: dict[str, str] = {}
         self._told: dict[str, onnx.TypeProto] = {}
@@ -223,12 +224,13 @@ class Graph:
         """An initializer; equal arrays are stored once."""
         array = np.asarray(array)
         key = (array.dtype.str, array.shape, array.tobytes())
-        found = self._constants.get(key)
+        found = self._constants.get(key) or self._constants_outside.get(key)
         if found is None:
             new_name = self._new_name(name)
             if self._outside is not None and array.nbytes >= OUTSIDE_BYTES:
                 # Not among the constants, which move into bodies: there onnxruntime would not map it.
-                return self.initializer(self._outside.add(new_name, Stored((array,))))
+                found = self._constants_outside[key] = self.initializer(self._outside.add(new_name, Stored((array,))))
+                return found
             found = self.initializer(
                 numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), new_name)
             )

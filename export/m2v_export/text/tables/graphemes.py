@@ -93,16 +93,15 @@ def read_clusters(step: Mapping[str, Any]) -> Clusters:
         if character not in rules or normalize(character + ACCENT) != rules[character]:
             raise UnsupportedTokenizer(f"normalizer: Precompiled without a rule for U+{ord(character):04X}")
     marks = np.zeros(CODE_POINTS, np.int32)
+    everything = [*_pages()]
     for bit, before, behind, told in _PROBES:
-        for page in _pages():
+        # What may be in the middle of a cluster joins what is before it.
+        joining = "".join(map(chr, np.flatnonzero(marks & JOINS)))
+        for page in [joining] if bit in (EXTENDS, LINKER, IN_CONJUNCT) else everything:
             forms = normalize(FENCE + "".join(f"{before}{c}{behind}{FENCE}" for c in page)).split(FENCE)[1:-1]
             if len(forms) != len(page):
                 raise UnsupportedTokenizer(f"normalizer: it drops or makes U+{ord(FENCE):04X}")
             marks[[ord(c) for c, form in zip(page, forms, strict=True) if told(form)]] |= bit
-    # A pictograph may be the one before the joiner, and need not be between.
-    marks[marks & PICTURE > 0] &= ~EXTENDS
-    marks[marks & CONSONANT > 0] &= ~IN_CONJUNCT
-    marks[marks & PREPENDS > 0] &= ~(LINKER | IN_CONJUNCT)
     marks[[ord(key) for key in rules if len(key) == 1]] |= HAS_RULE
     marks[ord(JOINER)] |= ZWJ
     if normalize("\r\n").strip(" "):

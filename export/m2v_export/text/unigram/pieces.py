@@ -32,30 +32,31 @@ Floats = npt.NDArray[np.float64]
 class Pieces:
     """:ivar trie: of symbols, see ``symbols_of``.
     :ivar values: int32 [nodes], of the piece that ends in each node, else NO_PIECE.
-    :ivar scores: float64 [pieces + 2], by value; the last one is an unknown character's.
-    :ivar ids: int32 [pieces + 2], by value; an unknown character's is the unknown token's.
+    :ivar scores: float64 [values], by value; of added tokens 0, as nothing is added up over them.
+    :ivar ids: int32 [values], by value; an unknown character's is the unknown token's.
+    :ivar unknown: the value of an unknown character. Those of added tokens follow.
     """
 
     trie: DoubleArray
     values: npt.NDArray[np.int32]
     scores: Floats
     ids: npt.NDArray[np.int32]
+    unknown: int
 
     @property
     def unk_id(self) -> int:
         return int(self.ids[self.unknown])
 
-    @property
-    def unknown(self) -> int:
-        """The value of an unknown character."""
-        return len(self.scores) - 1
-
 
 def read_pieces(
-    vocabulary: Sequence[tuple[str, float]], unk_id: int, symbols: Mapping[str, int], most_symbols: int
+    vocabulary: Sequence[tuple[str, float]],
+    unk_id: int,
+    symbols: Mapping[str, int],
+    most_symbols: int,
+    added: Sequence[int] = (),
 ) -> Pieces:
     """:param symbols: of characters that text can have, from 1 on. Pieces with others are never met.
-    :param most_symbols: symbols are less.
+    :param most_symbols: symbols are less. :param added: ids of added tokens.
     """
     # The last of equal pieces counts, as in `tokenizers`.
     met = {piece: i for i, (piece, _) in enumerate(vocabulary) if piece and all(c in symbols for c in piece)}
@@ -63,9 +64,9 @@ def read_pieces(
     values = np.full(len(trie.bases), NO_PIECE, np.int32)
     values[trie.nodes] = np.array([*met.values()]) + 1
     lowest = min(score for _, score in vocabulary)
-    scores = np.array([NONE, *(score for _, score in vocabulary), lowest - UNKNOWN_PENALTY])
-    ids = np.array([-1, *range(len(vocabulary)), unk_id], np.int32)
-    return Pieces(trie, values, scores, ids)
+    scores = [NONE, *(score for _, score in vocabulary), lowest - UNKNOWN_PENALTY, *[0.0] * len(added)]
+    ids = [-1, *range(len(vocabulary)), unk_id, *added]
+    return Pieces(trie, values, np.array(scores), np.array(ids, np.int32), len(vocabulary) + 1)
 
 
 def whole_words(pieces: Pieces, words: Sequence[Sequence[int]]) -> npt.NDArray[np.bool_]:

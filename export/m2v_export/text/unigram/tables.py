@@ -98,6 +98,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         model["unk_id"],
         symbols,
         len(symbols) + 1,
+        [token["id"] for token in tokens],
     )
     ids = {piece: i for i, (piece, _) in enumerate(vocabulary) if piece in met}
     candidates = [piece for piece in ids if len(piece) > 1 and piece[0] == BLANK]
@@ -107,7 +108,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         for piece, is_whole in zip(candidates, whole, strict=True)
         if is_whole
     }
-    words |= {(alphabet.added[t["content"]],): t["id"] + 1 for t in tokens}
+    words |= {(alphabet.added[t["content"]],): pieces.unknown + 1 + i for i, t in enumerate(tokens)}
     first_added = min(alphabet.added.values(), default=alphabet.size)
     raw = {tuple(t["content"].encode()): alphabet.added[t["content"]] for t in tokens}
     return UnigramTables(
