@@ -29,8 +29,19 @@ class Search:
         self.bases = g.constant(pieces.trie.bases, "bases")
         self.checks = g.constant(pieces.trie.checks, "checks")
         self.values = g.constant(pieces.values, "values")
-        self.scores = g.constant(pieces.scores, "scores")
-        self.ids = g.constant(pieces.ids, "piece_ids")
+        # As float32 where that is the same: scores are trained as such.
+        narrow = pieces.scores.astype(np.float32)
+        self._scores = g.constant(narrow if np.array_equal(narrow, pieces.scores) else pieces.scores, "scores")
+        self._other_ids = g.constant(pieces.ids[pieces.unknown :], "other_ids")
+
+    def scores(self, g: Graph, values: Value) -> Value:
+        """:param values: int32, any shape. :return: float64, the same shape."""
+        return look_up(g, self._scores, values).cast(np.float64)
+
+    def ids(self, g: Graph, values: Value) -> Value:
+        """:param values: int32 [T]. :return: int32 [T]."""
+        other = look_up(g, self._other_ids, g.op("Max", values - self.unknown, np.array(0, np.int32)))
+        return g.op("Where", values < self.unknown, values - 1, other)
 
     def find(self, g: Graph, symbols: Value) -> Found:
         """Walk from all places, some symbols further each round, until no piece goes on.
@@ -69,7 +80,7 @@ class Search:
             "Slice", within.reshape(rows, size), np.array([-1]), np.array([-END]), np.array([0]), np.array([-1])
         )
         values = by_end.of_rank(2)
-        scores = look_up(g, self.scores, g.op("Transpose", values))
+        scores = self.scores(g, g.op("Transpose", values))
         return Found(values, scores.of_rank(2))
 
 

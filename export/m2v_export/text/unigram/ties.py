@@ -58,7 +58,7 @@ def settle(
         is_first = ~g.op("Pad", section, np.array([1, -1]), np.array(-1, np.int32)).sized_as(section).equals(section)
         which, section = keep(g, which, is_first), keep(g, section, is_first)
         first = look_up(g, begins, look_up(g, sections.firsts, section))
-        before = _sums(g, look_up(g, search.scores, merged), first, look_up(g, begins, look_up(g, unfound, which)))
+        before = _sums(g, search.scores(g, merged), first, look_up(g, begins, look_up(g, unfound, which)))
         starts, of = look_up(g, symbols.firsts, which), look_up(g, sizes, which)
         own = characters_of(g, starts, of)
         best = best_ways(g, words.found.scores, own, starts, of, before)

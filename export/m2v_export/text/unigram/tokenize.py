@@ -49,13 +49,13 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: UnigramTables, limi
             else:
                 ends, apart = several.ends(g), places_of_all(g, values)
             merged, begins = merge_words(g, values, unfound, several.tokens(g, ends))
-            is_unknown = look_up(g, search.ids, merged).equals(tables.pieces.unk_id).cast(np.int32)
+            is_unknown = search.ids(g, merged).equals(tables.pieces.unk_id).cast(np.int32)
             merged, begins = fused(g, merged, begins, is_unknown, apart)
             return [merged, look_up(g, begins, first_words)]
 
         # The last word is the end.
         values, offsets = g.if_(unfound.size() > 0, cut_them, lambda g: [values.slice(0, -1), first_words])
-        ids = look_up(g, search.ids, values)
+        ids = search.ids(g, values)
     with g.stage("truncate"):
         left_out = limits.left_out
         unknown = None if left_out is None else (left_out, any_of(g, ids.equals(left_out)))
