@@ -100,7 +100,7 @@ def padded_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.Mode
     mean over the attention mask is ``sentence_embedding`` before normalization. Unknown tokens are in that mask but
     not in the model's mean, so the other tokens are scaled up by the share of them.
     """
-    g = Graph(PADDED_OPSET, PADDED_IR_VERSION)
+    g = Graph(opset=PADDED_OPSET, ir_version=PADDED_IR_VERSION)
     ids = g.input("input_ids", np.int64, ["N", "L"])
     mask = g.input("attention_mask", np.int64, ["N", "L"])
     with g.scope("pool"):
