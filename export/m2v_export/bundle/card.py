@@ -20,7 +20,7 @@ _PURPOSE = {
 }
 
 _OTHER_ENGINES = (
-    f"onnxruntime reads all graphs. Other engines (OpenVINO, rten, tract, MNN, tinygrad) read `{PADDED}`: it has no"
+    f"onnxruntime reads all graphs. Other engines (OpenVINO, rten, MNN) read `{PADDED}`: it has no"
     " branches and\nno loops. Fill each batch up to at least one token."
 )
 
