@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from m2v_onnx import OnnxStaticModel
 from m2v_onnx.models.format import BAG, CONFIG, GOLDEN, MANIFEST, ONE, PADDED, TEXT
 
 ROOT = Path(__file__).parents[1]
@@ -77,3 +78,9 @@ def test_golden_vectors_in_another_evaluator() -> None:
 def test_config_names_the_graph_for_each_kind_of_engine(bundle: Path) -> None:
     graphs = json.loads((bundle / CONFIG).read_bytes())[MANIFEST]["graphs"]
     assert graphs == {"onnxruntime": [BAG, ONE, TEXT], "other engines": [PADDED]}
+
+
+def test_a_provider_that_the_build_lacks_is_refused() -> None:
+    """onnxruntime itself would take another one, with a warning."""
+    with pytest.raises(ValueError, match=r"providers: expected some of .*CPUExecutionProvider.*got 'NoSuchProvider'"):
+        OnnxStaticModel.from_pretrained(BUNDLES[0], providers=["NoSuchProvider", "CPUExecutionProvider"])
