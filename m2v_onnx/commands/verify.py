@@ -39,3 +39,5 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name}: largest difference to the golden outputs of the head {distance:.1e}")
     if differences.cosine is not None:
         print(f"model2vec: least cosine of a golden vector {differences.cosine:.6f}")
+    for path, cosine in differences.variants.items():
+        print(f"{path}: least cosine to the golden vectors {cosine:.6f}")
