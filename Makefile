@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test lint dist bundle parity bench conformance readers stores speed clean
+.PHONY: help demo test lint dist bundle parity bench conformance readers stores mteb speed clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -15,6 +15,7 @@ help:
 	@echo "make conformance  the examples of every language against golden.json"
 	@echo "make readers  a repository loaded by its name by FastEmbed and transformers.js"
 	@echo "make stores  the types of vectors in the vector databases of docs/stores.md"
+	@echo "make mteb    STS-B and Cranfield through mteb; installs PyTorch, some gigabytes"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
@@ -71,6 +72,14 @@ stores: .venv-stores/ready .venv-milvus2/ready
 	.venv-milvus2/bin/pip install --quiet --editable . --requirement benchmarks/stores/requirements-milvus2.txt
 	touch $@
 
+mteb: .venv-mteb/ready
+	.venv-mteb/bin/python -W ignore -m benchmarks.mteb
+
+.venv-mteb/ready: benchmarks/mteb/requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-mteb
+	.venv-mteb/bin/pip install --quiet --editable '.[export,fast]' --requirement benchmarks/mteb/requirements.txt
+	touch $@
+
 speed: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.speed
 
@@ -87,7 +96,7 @@ bundle: .venv/ready
 		--revision bf8b056651a2c21b8d2565580b8569da283cab23 --precision int8
 
 clean:
-	rm -rf .venv .demo .conformance .readers .venv-stores .venv-milvus2 dist
+	rm -rf .venv .demo .conformance .readers .venv-stores .venv-milvus2 .venv-mteb dist
 
 .venv/ready-bench: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[bench]'

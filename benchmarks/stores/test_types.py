@@ -19,23 +19,30 @@ def milvus_types() -> tuple[str, ...]:
     return ("float32",) if int(version("milvus-lite").split(".")[0]) >= 3 else (*FLOATS, "binary")
 
 
+def milvus_client(folder: Path) -> Any:
+    from pymilvus import MilvusClient
+
+    return MilvusClient(str(folder / "types.db"))
+
+
 def milvus(kind: str, folder: Path) -> list[tuple[int, float]]:
-    from pymilvus import DataType, MilvusClient
+    from pymilvus import DataType
 
     field = {"float32": "FLOAT_VECTOR", "float16": "FLOAT16_VECTOR", "bfloat16": "BFLOAT16_VECTOR",
              "int8": "INT8_VECTOR", "binary": "BINARY_VECTOR"}[kind]  # fmt: skip
-    client = MilvusClient(str(folder / "types.db"))
+    client = milvus_client(folder)
     try:
-        schema: Any = client.create_schema()
-        index: Any = client.prepare_index_params()
+        schema, index = client.create_schema(), client.prepare_index_params()
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("vector", getattr(DataType, field), dim=64)
         flat, metric = ("BIN_FLAT", "HAMMING") if kind == "binary" else ("FLAT", "COSINE")
         index.add_index("vector", index_type=flat, metric_type=metric)
         client.create_collection("types", schema=schema, index_params=index)
-        as_given = (lambda v: v.tobytes()) if kind == "binary" else (lambda v: v)
-        client.insert("types", [{"id": i, "vector": as_given(v)} for i, v in enumerate(VECTORS[kind])])
-        (hits,) = client.search("types", data=[as_given(ASKED[kind])], limit=4)
+        vectors, asked = list(VECTORS[kind]), ASKED[kind]
+        if kind == "binary":
+            vectors, asked = [vector.tobytes() for vector in vectors], asked.tobytes()
+        client.insert("types", [{"id": i, "vector": vector} for i, vector in enumerate(vectors)])
+        (hits,) = client.search("types", data=[asked], limit=4)
         return [(hit["id"], hit["distance"]) for hit in hits]
     finally:
         client.close()
@@ -57,9 +64,7 @@ def test_milvus_lite(kind: str, tmp_path: Path) -> None:
 def test_milvus_takes_bytes_of_int8_for_something_else(tmp_path: Path) -> None:
     """int8 bytes in a field of floats become whole numbers from 0 to 255; arrays of another type are refused."""
     pytest.importorskip("milvus_lite")
-    from pymilvus import MilvusClient
-
-    client = MilvusClient(str(tmp_path / "bytes.db"))
+    client = milvus_client(tmp_path)
     try:
         client.create_collection("bytes", dimension=64, metric_type="COSINE")
         codes = VECTORS["int8"][0]
