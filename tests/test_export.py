@@ -29,6 +29,7 @@ from m2v_export.graphs.kinds import bag_graph
 from m2v_export.text import wordpiece
 from m2v_export.text.kinds import KINDS, TokenizerKind
 from m2v_onnx import ModelNotFoundError, OnnxStaticModel
+from m2v_onnx.commands.main import main
 from m2v_onnx.models.bundle import sha256
 from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE, TEXT, VARIANTS
 from m2v_onnx.ort import onnxruntime
@@ -166,11 +167,16 @@ def test_all_precisions(tmp_path: Path, small: Path) -> None:
     assert OnnxStaticModel.from_pretrained(bundle / "onnx" / "model_q4.onnx").encode("the whale").shape == (24,)
 
 
-def test_all_precisions_are_verified(tmp_path: Path, small: Path) -> None:
+def test_all_precisions_are_verified(tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Those that are in the folder; a download has none."""
     bundle = export_model(small, tmp_path / "all", all_precisions=True).folder
     assert verify_bundle(bundle, small).variants.keys() == VARIANTS.keys()
     (bundle / "onnx" / "model_fp16.onnx").unlink()
+    assert main(["verify", str(bundle)]) == main(["info", str(bundle)]) == 0
+    out = capsys.readouterr().out
+    assert "onnx/model_fp16.onnx: not in the folder, not checked\n" in out
+    assert out.count("onnx/model_fp16.onnx") == 1
+    assert out.count("  onnx/model_q4.onnx\n") == 1
     assert verify_bundle(bundle).variants.keys() == VARIANTS.keys() - {"onnx/model_fp16.onnx"}
     with (bundle / "onnx" / "model_q4.onnx").open("ab") as file:
         file.write(b"x")
