@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test lint dist bundle parity bench conformance speed clean
+.PHONY: help demo test serve-clients lint dist bundle parity bench conformance speed clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
+	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
@@ -38,6 +39,14 @@ lint: .venv/ready
 
 parity: .venv/ready-bench
 	$(BIN)/python -m benchmarks.parity.models
+
+serve-clients: .venv-serve-clients/ready
+	.venv-serve-clients/bin/pytest -q -rs tests/test_serve_clients.py
+
+.venv-serve-clients/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-serve-clients
+	.venv-serve-clients/bin/pip install --quiet --editable '.[serve-clients]'
+	touch $@
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.resources
