@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test serve-clients lint dist bundle parity bench conformance speed clean
+.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance speed clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -15,6 +15,7 @@ help:
 	@echo "make conformance  the examples of every language against golden.json"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
 	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
+	@echo "make serve-bench  the server beside FastAPI with model2vec, which it installs"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
@@ -46,6 +47,14 @@ serve-clients: .venv-serve-clients/ready
 .venv-serve-clients/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-serve-clients
 	.venv-serve-clients/bin/pip install --quiet --editable '.[serve-clients]'
+	touch $@
+
+serve-bench: .venv-serve-bench/ready
+	.venv-serve-bench/bin/python -m benchmarks.serve
+
+.venv-serve-bench/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-serve-bench
+	.venv-serve-bench/bin/pip install --quiet --editable '.[bench-serve]'
 	touch $@
 
 bench: .venv/ready-bench
