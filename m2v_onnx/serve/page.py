@@ -52,7 +52,8 @@ def content(routes: Sequence[Route], models: Models, settings: Settings) -> byte
 
 def _row(route: Route, model: str, settings: Settings) -> str:
     path = route.path.replace("{model}", model)
-    command = f"curl {settings.url}{path}"
+    # 0.0.0.0 is where a server listens, and nowhere to ask.
+    command = f"curl {settings.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')}{path}"
     if settings.keys and route.access != "open":
         command += " -H 'Authorization: Bearer KEY'"
     if route.example is not None:
