@@ -17,7 +17,6 @@ import numpy as np
 import onnx
 import pytest
 from model2vec import StaticModel
-from onnx import ModelProto
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -368,10 +367,10 @@ def test_full_disk(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
     def full_tokenizer(path: Path, source: Any) -> None:
         write_tokenizer(Path("/dev/full") if path.name == file else path, source)
 
-    def full_table(path: Path, embedding: Any) -> None:
+    def full_table(path: Path, tensors: Any) -> None:
         if path.name == file:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write_table(path, embedding)
+        write_table(path, tensors)
 
     monkeypatch.setattr(Path, "write_bytes", full)
     if file == "tokenizer.json" and not Path("/dev/full").exists():
@@ -548,7 +547,7 @@ def test_wrong_ids_of_the_text_graph_fail_the_export(tmp_path: Path, monkeypatch
     """Only what is refused beforehand is a note; a graph that is nearly right is a defect."""
     original = exporter._text_graph
 
-    def cuts_too_early(model: Any) -> ModelProto:
+    def cuts_too_early(model: Any) -> Any:
         return original(replace(model, max_length=3))
 
     monkeypatch.setattr(exporter, "_text_graph", cuts_too_early)

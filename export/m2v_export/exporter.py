@@ -16,6 +16,7 @@ from m2v_export.bundle.write import new_folder, write_graph, write_single_file, 
 from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
 from m2v_export.source.model import Source, is_source, read_folder, read_static_model
 from m2v_export.source.model import read_tokenizer as read_tokenizer_file
+from m2v_export.source.outside import Stored
 from m2v_export.source.reduce import reduced
 from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer, text_graph
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
@@ -205,23 +206,26 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
             " texts with characters that it has no token for."
         )
     (folder / BAG).parent.mkdir()
+    text, tensors = None, embedding.tensors
+    try:
+        text, tensors = _text_graph(model)
+    except UnsupportedTokenizer as error:
+        notes.append(f"There is no {TEXT}, for the tokenizer cannot be put into a graph exactly: {error}.")
     if not single_file:
-        write_table(folder / TABLE, embedding)
+        write_table(folder / TABLE, tensors)
 
     def write(path: str, graph: ModelProto) -> None:
         if single_file:
-            write_single_file(folder / path, graph, embedding.tensors)
+            write_single_file(folder / path, graph, tensors)
         else:
             write_graph(folder / path, graph)
 
     write(BAG, bag_graph(embedding, _metadata(model, "bag").props()))
     write(ONE, one_graph(embedding, _metadata(model, "one").props()))
     write(PADDED, padded_graph(embedding, _metadata(model, "model").props()))
-    try:
-        graph = _text_graph(model)
-    except UnsupportedTokenizer as error:
-        return [*notes, f"There is no {TEXT}, for the tokenizer cannot be put into a graph exactly: {error}."]
-    write(TEXT, graph)
+    if text is None:
+        return notes
+    write(TEXT, text)
     check_text_ids(folder / TEXT, model.tokenizer, model.max_length)
     return notes
 
@@ -236,8 +240,11 @@ def _checked_bundle(folder: Path, model: Source) -> Differences:
     return check_bundle(folder, model.tokens(), reference, precision, model.max_length, model.head)
 
 
-def _text_graph(model: Source) -> ModelProto:
-    """:raises UnsupportedTokenizer: naming the part that cannot be in a graph."""
+def _text_graph(model: Source) -> tuple[ModelProto, dict[str, Stored]]:
+    """As ``text_graph``.
+
+    :raises UnsupportedTokenizer: naming the part that cannot be in a graph.
+    """
     return text_graph(
         model.embedding,
         read_tokenizer(model.tokenizer),
