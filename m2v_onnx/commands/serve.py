@@ -24,6 +24,10 @@ def add(commands: Any) -> None:
         "m2v-onnx serve BUNDLE --host 0.0.0.0 --port 8080 --workers 2 --api-key-file keys.txt",
         "m2v-onnx serve --model english=BUNDLE --model other=minishlab/potion-base-2M",
         "m2v-onnx serve BUNDLE --certificate cert.pem --certificate-key key.pem --log-requests",
+        "m2v-onnx serve BUNDLE --threads 1 --max-requests 256 --max-waiting-mb 64 --timeout 10",
+        "m2v-onnx serve BUNDLE --max-body-mb 4 --max-texts 512 --max-characters 100000",
+        "m2v-onnx serve BUNDLE --cors-origin https://example.org --tokenizer graph",
+        "m2v-onnx serve owner/name --revision v1.0 --subfolder small --token hf_...",
     )
     parser.add_argument(
         "source", metavar="MODEL", nargs="?", help="a bundle, an .onnx file, a model's folder, or a Hub id"
