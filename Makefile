@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test lint dist bundle parity bench conformance readers stores mteb speed clean
+.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance readers stores mteb speed clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -17,6 +17,8 @@ help:
 	@echo "make stores  the types of vectors in the vector databases of docs/stores.md"
 	@echo "make mteb    STS-B and Cranfield through mteb; installs PyTorch, some gigabytes"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
+	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
+	@echo "make serve-bench  the server beside FastAPI with model2vec, which it installs"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
@@ -41,6 +43,22 @@ lint: .venv/ready
 
 parity: .venv/ready-bench
 	$(BIN)/python -m benchmarks.parity.models
+
+serve-clients: .venv-serve-clients/ready
+	.venv-serve-clients/bin/pytest -q -rs tests/test_serve_clients.py
+
+.venv-serve-clients/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-serve-clients
+	.venv-serve-clients/bin/pip install --quiet --editable '.[serve-clients]'
+	touch $@
+
+serve-bench: .venv-serve-bench/ready
+	.venv-serve-bench/bin/python -m benchmarks.serve
+
+.venv-serve-bench/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-serve-bench
+	.venv-serve-bench/bin/pip install --quiet --editable '.[bench-serve]'
+	touch $@
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.resources
