@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from m2v_onnx import telemetry
 
 if TYPE_CHECKING:
+    from m2v_onnx.corpus.collections import index_documents, search_documents
     from m2v_onnx.errors import (
+        CollectionError,
         ExportError,
         InvalidModelError,
         InvalidTextError,
@@ -22,6 +24,9 @@ _HOMES = {
     "Model2VecEmbeddingFunction": "milvus",
     "OnnxStaticModel": "model",
     "OnnxStaticModelPipeline": "pipeline",
+    "index_documents": "corpus.collections",
+    "search_documents": "corpus.collections",
+    "CollectionError": "errors",
     "ExportError": "errors",
     "InvalidModelError": "errors",
     "InvalidTextError": "errors",
@@ -31,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CollectionError",
     "ExportError",
     "InvalidModelError",
     "InvalidTextError",
@@ -40,6 +46,8 @@ __all__ = [
     "ModelNotFoundError",
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
+    "index_documents",
+    "search_documents",
 ]
 
 

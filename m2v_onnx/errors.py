@@ -39,6 +39,11 @@ class ExportError(M2vOnnxError, RuntimeError):
     check of the written bundle that failed. Nothing is left behind."""
 
 
+class CollectionError(M2vOnnxError, RuntimeError):
+    """A collection of Milvus is not there, does not fit the table or the model, or Milvus refused something; the
+    message has Milvus' own words."""
+
+
 class MissingExtraError(M2vOnnxError, ImportError):
     """An optional dependency is not installed; the message has the pip command."""
 
