@@ -7,6 +7,8 @@ from m2v_onnx import telemetry
 
 if TYPE_CHECKING:
     from m2v_onnx.corpus.collections import index_documents, search_documents
+    from m2v_onnx.corpus.columns import embed_table
+    from m2v_onnx.corpus.on_ray import embed_dataset
     from m2v_onnx.errors import (
         CollectionError,
         ExportError,
@@ -24,6 +26,8 @@ _HOMES = {
     "Model2VecEmbeddingFunction": "milvus",
     "OnnxStaticModel": "model",
     "OnnxStaticModelPipeline": "pipeline",
+    "embed_dataset": "corpus.on_ray",
+    "embed_table": "corpus.columns",
     "index_documents": "corpus.collections",
     "search_documents": "corpus.collections",
     "CollectionError": "errors",
@@ -46,6 +50,8 @@ __all__ = [
     "ModelNotFoundError",
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
+    "embed_dataset",
+    "embed_table",
     "index_documents",
     "search_documents",
 ]

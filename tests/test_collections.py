@@ -88,6 +88,16 @@ def test_a_second_run_replaces_rows_and_adds_new_ones(potion: OnnxStaticModel, u
     assert (hits[0]["id"], hits[0]["title"], hits[0]["text"]) == (12, "Tea", "green tea")
 
 
+def test_rows_with_keys_are_never_inserted(potion: OnnxStaticModel, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Milvus Lite's insert replaces a row of the same key; a server's keeps both."""
+
+    def insert(*_: Any) -> None:
+        raise AssertionError("insert was called: a second run doubles the rows of a server")
+
+    monkeypatch.setattr("pymilvus.MilvusClient.insert", insert)
+    assert index_documents(potion, TABLE, uri=uri).count == 4
+
+
 def test_filter_and_columns(potion: OnnxStaticModel, uri: str) -> None:
     index_documents(potion, TABLE, uri=uri)
     (hits,) = search_documents(potion, ["noodles"], uri=uri, filter="id != 12", columns=["id"])

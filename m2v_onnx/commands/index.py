@@ -24,8 +24,9 @@ def add(commands: Any) -> None:
         "m2v-onnx index minishlab/potion-base-8M docs.parquet",
         "m2v-onnx index BUNDLE docs.csv.gz --text title,body --key url --columns title,year --collection pages",
         "m2v-onnx index BUNDLE docs.jsonl --metric IP --index-type HNSW --batch-size 500 --force",
-        "m2v-onnx index owner/name docs.csv --vector-field v --revision v1.0 --subfolder small --token hf_... --tokenizer graph",
+        "m2v-onnx index owner/name docs.csv --revision v1.0 --subfolder small --token hf_...",
         "m2v-onnx index BUNDLE parts/ --uri http://localhost:19530 --milvus-token root:Milvus --dtype int8",
+        "m2v-onnx index BUNDLE docs.parquet --vector-field embedding --tokenizer graph",
     )
     parser.add_argument("model", metavar="MODEL", help="a bundle, an .onnx file, a model's folder, or a Hub id")
     parser.add_argument(

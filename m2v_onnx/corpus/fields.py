@@ -70,11 +70,11 @@ def choose_columns(
     return Columns(texts, key, types)
 
 
-def texts_of(batch: "pa.RecordBatch", names: Sequence[str], first: int) -> "pa.Array":
+def texts_of(batch: "pa.RecordBatch | pa.Table", names: Sequence[str], first: int | None) -> "pa.Array":
     """The texts that are embedded.
 
-    :param first: the number of the batch's first row, for the error.
-    :return: string [rows].
+    :param first: the number of the batch's first row, for the error; None where nobody knows.
+    :return: large_string [rows].
     :raises InvalidTextError: for a row without a text.
     """
     import pyarrow as pa
@@ -83,8 +83,9 @@ def texts_of(batch: "pa.RecordBatch", names: Sequence[str], first: int) -> "pa.A
     parts = [pc.cast(batch.column(name), pa.large_string()) for name in names]
     for name, part in zip(names, parts, strict=True):
         if part.null_count:
-            row = first + pc.index(part.is_null(), True).as_py()
-            raise InvalidTextError(f"row {row} has no {name!r}: fill it, or leave such rows out of the table")
+            at = pc.index(part.is_null(), True).as_py()
+            row = f"row {at} of a batch" if first is None else f"row {first + at}"
+            raise InvalidTextError(f"{row} has no {name!r}: fill it, or leave such rows out of the table")
     return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, pa.scalar(" ", pa.large_string()))
 
 
