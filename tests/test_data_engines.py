@@ -3,6 +3,7 @@ data-engines`` installs these."""
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ TEXTS = ["a whale", "", "zwölf Wale", "a river"]
 
 
 @pytest.mark.parametrize("engine", ["ray", "pyspark", "duckdb", "polars", "dask", "datasets"])
-def test_recipes(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipes(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     pytest.importorskip(engine, reason="`make data-engines` installs it")
-    if engine == "ray":
-        _start_ray()
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     monkeypatch.chdir(tmp_path)
+    if engine == "ray":
+        request.getfixturevalue("ray")  # started in this folder, which its workers have too
     first = next(block for block in PAGE if block.language == "python")
     assert printed(first.code, "engines.md") == first.prints
     (recipe,) = (b for b in PAGE if b.language == "py" and (f"import {engine}" in b.code or f"from {engine}" in b.code))
@@ -74,16 +76,9 @@ def test_embed_table_refuses(potion: OnnxStaticModel) -> None:
 @pytest.fixture
 def ray() -> Iterator[Any]:
     ray = pytest.importorskip("ray", reason="`make data-engines` installs it")
-    _start_ray()
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=100 << 20)
     yield ray
     ray.shutdown()
-
-
-def _start_ray() -> None:
-    import ray
-
-    if not ray.is_initialized():
-        ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=100 << 20)
 
 
 def test_ray_survives_a_worker_that_is_killed(
