@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test lint dist bundle parity bench conformance speed data-engines clean
+.PHONY: help demo test lint dist bundle parity bench conformance readers stores mteb speed data-engines clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -13,6 +13,9 @@ help:
 	@echo "make parity  every model and text of ../shared against model2vec"
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
+	@echo "make readers  a repository loaded by its name by FastEmbed and transformers.js"
+	@echo "make stores  the types of vectors in the vector databases of docs/stores.md"
+	@echo "make mteb    STS-B and Cranfield through mteb; installs PyTorch, some gigabytes"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
 	@echo "make data-engines  the recipes of docs/engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
@@ -46,6 +49,38 @@ bench: .venv/ready-bench
 conformance: .venv/ready
 	$(BIN)/python examples/conformance.py
 
+readers: .venv/ready .readers/ready
+	M2V_ONNX_NODE=$(CURDIR)/.readers $(BIN)/pytest -q -rs tests/test_readers_by_name.py
+
+.readers/ready:
+	$(BIN)/pip install --quiet 'fastembed>=0.9'
+	mkdir -p .readers
+	ONNXRUNTIME_NODE_INSTALL=skip npm install --silent --prefix .readers @huggingface/transformers@4
+	touch $@
+
+# sqlite-vec needs a Python whose sqlite3 loads extensions: make stores PYTHON=/usr/bin/python3 on Debian.
+stores: .venv-stores/ready .venv-milvus2/ready
+	.venv-stores/bin/python -m pytest -q -rs benchmarks/stores
+	.venv-milvus2/bin/python -m pytest -q benchmarks/stores/test_types.py -k milvus
+
+.venv-stores/ready: benchmarks/stores/requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-stores
+	.venv-stores/bin/pip install --quiet --editable . --requirement benchmarks/stores/requirements.txt
+	touch $@
+
+.venv-milvus2/ready: benchmarks/stores/requirements-milvus2.txt pyproject.toml
+	$(PYTHON) -m venv .venv-milvus2
+	.venv-milvus2/bin/pip install --quiet --editable . --requirement benchmarks/stores/requirements-milvus2.txt
+	touch $@
+
+mteb: .venv-mteb/ready
+	.venv-mteb/bin/python -W ignore -m benchmarks.mteb
+
+.venv-mteb/ready: benchmarks/mteb/requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-mteb
+	.venv-mteb/bin/pip install --quiet --editable '.[export,fast]' --requirement benchmarks/mteb/requirements.txt
+	touch $@
+
 speed: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.speed
 
@@ -71,7 +106,7 @@ bundle: .venv/ready
 		--revision bf8b056651a2c21b8d2565580b8569da283cab23 --precision int8
 
 clean:
-	rm -rf .venv .venv-data-engines .demo .conformance dist
+	rm -rf .venv .demo .conformance .readers .venv-data-engines .venv-stores .venv-milvus2 .venv-mteb dist
 
 .venv/ready-bench: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[bench]'

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         M2vOnnxError,
         MissingExtraError,
         ModelNotFoundError,
+        UploadError,
     )
     from m2v_onnx.milvus import Model2VecEmbeddingFunction
     from m2v_onnx.model import OnnxStaticModel
@@ -37,6 +38,7 @@ _HOMES = {
     "M2vOnnxError": "errors",
     "MissingExtraError": "errors",
     "ModelNotFoundError": "errors",
+    "UploadError": "errors",
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "ModelNotFoundError",
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
+    "UploadError",
     "embed_dataset",
     "embed_table",
     "index_documents",

@@ -44,6 +44,11 @@ class CollectionError(M2vOnnxError, RuntimeError):
     message has Milvus' own words."""
 
 
+class UploadError(M2vOnnxError, RuntimeError):
+    """A bundle was not pushed: the Hub did not take it, or something there would be shown or replaced that nobody asked
+    for. No commit was made."""
+
+
 class MissingExtraError(M2vOnnxError, ImportError):
     """An optional dependency is not installed; the message has the pip command."""
 

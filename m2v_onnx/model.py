@@ -16,7 +16,7 @@ from m2v_onnx.models.locate import LocateOptions, locate
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.batching import Workers, batches, default_threads, in_order, shared
-from m2v_onnx.vectors.dtypes import VectorType, as_type
+from m2v_onnx.vectors.dtypes import BitOrder, VectorType, as_type
 from m2v_onnx.vectors.encoder import TokenizerName, open_encoder
 from m2v_onnx.vectors.session import Provider, SessionConfig, Vectors, Wanted
 from m2v_onnx.vectors.texts import as_texts, checked_texts
@@ -171,6 +171,7 @@ class OnnxStaticModel:
         normalize: bool | None = None,
         batch_size: int = BATCH_SIZE,
         dtype: VectorType = "float32",
+        bitorder: BitOrder = "big",
     ) -> npt.NDArray[Any]:
         """Make the vectors of some texts.
 
@@ -181,7 +182,8 @@ class OnnxStaticModel:
         :param normalize: whether to divide by the L2 norm; by default the model's.
         :param batch_size: texts tokenized at a time.
         :param dtype: "float32", "float16", "bfloat16", "int8" (each vector scaled to its largest value) or "binary" (a
-            bit a dimension); ``m2v_onnx.vectors.dtypes`` says more.
+            bit a dimension); docs/stores.md says which store takes which.
+        :param bitorder: for "binary": "big", the first dimension in a byte's highest bit, or "little", for sqlite-vec.
         :return: float32, or the dtype, [N, dim]; [dim] for a single text. Zeros for a text without tokens.
         :raises TypeError: for something that is no text.
         :raises InvalidTextError: for a text with a lone surrogate.
@@ -190,20 +192,20 @@ class OnnxStaticModel:
         length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
         wanted = self._kind(normalize)
         if isinstance(sentences, str):
-            return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype)
+            return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype, bitorder)
         size = at_least_one("batch_size", batch_size)
         given = as_texts(sentences)
         texts = given if isinstance(given, (list, tuple)) else list(given)
         if len(texts) <= FEW_TEXTS and len(texts) <= size and not show_progress_bar:
-            return as_type(self._encoder.vectors(checked_texts(texts), length, wanted), dtype)
-        none = self._none_of(dtype)
+            return as_type(self._encoder.vectors(checked_texts(texts), length, wanted), dtype, bitorder)
+        none = self._none_of(dtype, bitorder)
         vectors = np.empty((len(texts), *none.shape[1:]), none.dtype)
         done = 0
         # A share for each thread, but no more texts than asked for at a time.
         size = min(size, max(FEW_TEXTS, -(-len(texts) // (SHARES * self.threads))))
         results = self._batches(texts, size, length, wanted)
         for batch in _progress(results, len(texts)) if show_progress_bar else results:
-            vectors[done : done + len(batch)] = as_type(batch, dtype)
+            vectors[done : done + len(batch)] = as_type(batch, dtype, bitorder)
             done += len(batch)
         return vectors
 
@@ -216,6 +218,7 @@ class OnnxStaticModel:
         normalize: bool | None = None,
         batch_size: int = BATCH_SIZE,
         dtype: VectorType = "float32",
+        bitorder: BitOrder = "big",
     ) -> Iterator[npt.NDArray[Any]]:
         """As ``encode``, for a stream of texts of any length: only a few batches are in memory.
 
@@ -225,7 +228,7 @@ class OnnxStaticModel:
 
         :return: float32, or the dtype, [batch_size, dim] a batch, in order; the last one may be shorter.
         """
-        self._none_of(dtype)
+        self._none_of(dtype, bitorder)
         results = self.results_iter(
             sentences,
             self._kind(normalize),
@@ -233,7 +236,7 @@ class OnnxStaticModel:
             max_length=max_length,
             batch_size=batch_size,
         )
-        return (as_type(batch, dtype) for batch in results)
+        return (as_type(batch, dtype, bitorder) for batch in results)
 
     def results_iter(
         self,
@@ -263,9 +266,9 @@ class OnnxStaticModel:
         """
         return self._encoder.tokenize(checked_texts(list(as_texts(sentences))), self.max_length)
 
-    def _none_of(self, dtype: VectorType) -> npt.NDArray[Any]:
+    def _none_of(self, dtype: VectorType, bitorder: BitOrder) -> npt.NDArray[Any]:
         """No vectors of a type: its numpy dtype and its width. :raises ValueError: when there is no such type."""
-        return as_type(np.zeros((0, self.dim), np.float32), dtype)
+        return as_type(np.zeros((0, self.dim), np.float32), dtype, bitorder)
 
     def _kind(self, normalize: bool | None) -> Wanted:
         return "unit" if (self.normalize if normalize is None else normalize) else "mean"

@@ -16,7 +16,7 @@ import numpy as np
 
 from m2v_onnx.errors import InvalidModelError, InvalidTextError
 from m2v_onnx.models.bundle import ModelFiles
-from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, TEXT
+from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, TEXT, TOKENIZER
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
 from m2v_onnx.vectors.by_graph import TextGraph
@@ -147,6 +147,10 @@ LIBRARY_TEXTS, LIBRARY_CHARACTERS = 2, 256
 start."""
 
 
+SHARED_BYTES = 1 << 21
+"""Of tokenizer.json: to read more takes longer than text.onnx takes for some thousand texts, and much more memory."""
+
+
 class TextEncoder:
     """text.onnx, and a library for what that does not do or not as fast: another max_length than the graph's, and a few
     short texts. Each is opened when it is first needed."""
@@ -259,7 +263,7 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
             _metadata(session),
             lambda: TextGraph(Session(files.checked(path), config)),
             lambda: _with_tokenizers(files, config, session),
-            shares=True,
+            shares=files.manifest.get(TOKENIZER, {}).get("size", 0) <= SHARED_BYTES,
         )
     if "utf8" in session.inputs and tokenizer != "tokenizers":
         return _text_encoder(session, replace(files, graph=files.folder / BAG), config)
