@@ -61,6 +61,23 @@ def add_tokenizer(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_collection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--uri",
+        default="./milvus.db",
+        help="a folder of Milvus Lite, whose name ends in .db, or a server's address (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--milvus-token", default="", metavar="TOKEN", help="of the server: user:password, or an API key"
+    )
+    parser.add_argument("--collection", default="documents", metavar="NAME", help="default: %(default)s")
+
+
+def names(value: str) -> list[str]:
+    """Columns, with commas between them."""
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
 def vector_options(options: argparse.Namespace) -> dict[str, Any]:
     from m2v_onnx.limits import UNSET
 
