@@ -22,6 +22,8 @@ TABLE = "onnx/model.onnx_data"
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 GOLDEN = "golden.json"
+PROBES = "probes.json"
+"""Checksums of the token ids of some thousands of made texts: what a fast tokenizer is held to when a model opens."""
 CARD = "README.md"
 
 MANIFEST = "m2v_onnx"
