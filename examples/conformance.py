@@ -1,6 +1,6 @@
 """Every language's example against golden.json: the same token ids, and vectors within its tolerance.
 
-    python examples/conformance.py                          float32 and int8 of the model in models/
+    python examples/conformance.py                          float32 and int8 of the model in models/, and a Unigram
     python examples/conformance.py BUNDLE ... --only go,rust
 
 Each example is copied to .conformance/, built there, run on some texts, and tested with each bundle, and with two
@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = ROOT / ".conformance"
 MODEL = ROOT / "models" / "potion-base-2M"
+UNIGRAM = ROOT / "tests" / "data" / "model2vec-rs" / "vocab-quantized"
 
 BUILT = (".venv", "node_modules", "target", "build", "__pycache__")
 """What builds leave in an example's folder."""
@@ -163,7 +164,8 @@ EXAMPLES = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundles", nargs="*", type=Path, help="by default float32 and int8 of the model in models/")
+    default = "by default float32 and int8 of the model in models/, and a Unigram"
+    parser.add_argument("bundles", nargs="*", type=Path, help=default)
     parser.add_argument("--only", default="", help="names of examples, with commas between them")
     options = parser.parse_args()
     only = {"python", *options.only.split(",")} if options.only else {example.name for example in EXAMPLES}
@@ -183,12 +185,13 @@ def main() -> int:
 
 
 def own_bundles() -> list[Path]:
-    """The model in models/, exported with a float32 and with an int8 table."""
+    """The model in models/ with a float32 and with an int8 table, and a small one with another kind of tokenizer."""
     bundles = []
-    for precision in ("float32", "int8"):
-        bundle = WORK / f"potion-base-2M-{precision}"
+    wanted = [(MODEL, precision, f"{MODEL.name}-{precision}") for precision in ("float32", "int8")]
+    for source, precision, name in (*wanted, (UNIGRAM, "float32", "unigram")):
+        bundle = WORK / name
         shutil.rmtree(bundle, ignore_errors=True)
-        command = (Path(sys.executable).with_name("m2v-onnx"), "export", MODEL, bundle, "--precision", precision)
+        command = (Path(sys.executable).with_name("m2v-onnx"), "export", source, bundle, "--precision", precision)
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         bundles.append(bundle)
     return bundles

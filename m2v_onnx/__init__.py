@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         M2vOnnxError,
         MissingExtraError,
         ModelNotFoundError,
+        UploadError,
     )
     from m2v_onnx.milvus import Model2VecEmbeddingFunction
     from m2v_onnx.model import OnnxStaticModel
@@ -28,6 +29,7 @@ _HOMES = {
     "M2vOnnxError": "errors",
     "MissingExtraError": "errors",
     "ModelNotFoundError": "errors",
+    "UploadError": "errors",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "ModelNotFoundError",
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
+    "UploadError",
 ]
 
 

@@ -39,6 +39,11 @@ class ExportError(M2vOnnxError, RuntimeError):
     check of the written bundle that failed. Nothing is left behind."""
 
 
+class UploadError(M2vOnnxError, RuntimeError):
+    """A bundle was not pushed: the Hub did not take it, or something there would be shown or replaced that nobody asked
+    for. No commit was made."""
+
+
 class MissingExtraError(M2vOnnxError, ImportError):
     """An optional dependency is not installed; the message has the pip command."""
 

@@ -43,7 +43,7 @@ def test_other_unicode_tables(bundles: dict[str, Path]) -> None:
     """splintr 0.22 has Unicode's tables in a newer version than `tokenizers` 0.23: NFKC differs on some code points."""
     pytest.importorskip("splintr")
     with pytest.warns(UserWarning, match="splintr gives other token ids"):
-        assert OnnxStaticModel.from_pretrained(bundles["made-unigram"]).tokens_from == "tokenizers"
+        assert OnnxStaticModel.from_pretrained(bundles["made-unigram"]).tokens_from in ("graph", "tokenizers")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_it_is_left_where_a_probe_differs(tmp_path: Path, bundle: Path) -> None:
     at = content.index(b'"checksums": "') + 14 + 16 * 5  # the sixth group's
     (changed / "probes.json").write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     with pytest.warns(UserWarning, match=r"splintr gives other token ids than .*probes\.json .*another tokenizer is"):
-        assert OnnxStaticModel.from_pretrained(changed).tokens_from == "tokenizers"
+        assert OnnxStaticModel.from_pretrained(changed).tokens_from in ("graph", "tokenizers")
     with pytest.raises(InvalidModelError, match="other token ids"):
         OnnxStaticModel.from_pretrained(changed, tokenizer="splintr")
 
@@ -122,7 +122,7 @@ def test_a_bundle_without_probes(tmp_path: Path, bundle: Path) -> None:
     config = json.loads((older / "config.json").read_bytes())
     del config["m2v_onnx"]["files"]["probes.json"]
     (older / "config.json").write_text(json.dumps(config))
-    assert OnnxStaticModel.from_pretrained(older).tokens_from == "tokenizers"
+    assert OnnxStaticModel.from_pretrained(older).tokens_from in ("graph", "tokenizers")
     with pytest.raises(InvalidModelError, match=r"has no probes\.json to check splintr with"):
         OnnxStaticModel.from_pretrained(older, tokenizer="splintr")
 

@@ -40,7 +40,7 @@ def speeds() -> list[list[str]]:
 
 def _write(folder: Path, embedding: Embedding) -> None:
     (folder / BAG).parent.mkdir(parents=True)
-    write_table(folder / TABLE, embedding)
+    write_table(folder / TABLE, embedding.tensors)
     write_graph(folder / BAG, bag_graph(embedding, {}))
     write_graph(folder / ONE, one_graph(embedding, {}))
 

@@ -19,6 +19,15 @@ ONE = "onnx/one.onnx"
 TABLE = "onnx/model.onnx_data"
 """The table as external data of all graphs, under the name that the Hub and transformers.js look for."""
 
+VARIANTS = {
+    "onnx/model_fp16.onnx": "float16",
+    "onnx/model_int8.onnx": "int8",
+    "onnx/model_quantized.onnx": "int8",
+    "onnx/model_q4.onnx": "int4",
+}
+"""``PADDED`` in other precisions, each with its table inside, on request: the names that transformers.js looks for when
+its ``dtype`` is fp16, int8, q8 or q4. No uint8, bnb4 or q4f16: these would be the same tables under false names."""
+
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 GOLDEN = "golden.json"
@@ -27,7 +36,8 @@ PROBES = "probes.json"
 CARD = "README.md"
 
 MANIFEST = "m2v_onnx"
-"""The key in config.json that marks a bundle: {"format_version": int, "files": {path: {"size", "sha256"}}}."""
+"""The key in config.json that marks a bundle: {"format_version": int, "files": {path: {"size", "sha256"}}}; where there
+are ``VARIANTS``, also "variants", of the same form. Our runtime needs none of these, and does not download them."""
 
 EMBEDDING = "sentence_embedding"
 """Output of every graph: float32 [N, dim], normalized if the model says so."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from m2v_onnx.errors import InvalidModelError, InvalidTextError
 from m2v_onnx.models.bundle import ModelFiles
-from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, PROBES, TEXT
+from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, PROBES, TEXT, TOKENIZER
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
 from m2v_onnx.vectors.by_graph import TextGraph
@@ -27,6 +28,8 @@ from m2v_onnx.vectors.session import PoolingGraph, Session, SessionConfig, Vecto
 TokenizerName = Literal["auto", "nanotoken", "splintr", "graph", "tokenizers"]
 
 FastLibrary = Literal["nanotoken", "splintr"]
+
+OnTokens = Callable[[int], object]
 
 _OUTPUT = [EMBEDDING]
 
@@ -75,8 +78,16 @@ class Encoder(Protocol):
     @property
     def unk_token_id(self) -> int | None: ...
 
-    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
-        """:return: float32 [N, dim]; [N, outputs] of the head."""
+    def vectors(
+        self, texts: Sequence[str], max_length: int | None, wanted: Wanted, on_tokens: OnTokens | None = None
+    ) -> Vectors:
+        """:param on_tokens: gets how many tokens the texts have, truncated and without unknown ones; for some texts
+            after others, so it adds up.
+        :return: float32 [N, dim]; [N, outputs] of the head.
+        """
+
+    def token_vectors(self, texts: Sequence[str], max_length: int | None) -> list[Vectors]:
+        """:return: float32 [T, dim] a text, a row a token; weighted, and not divided by a norm."""
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
         """Token ids, truncated and without the unknown one; long texts are not cut before."""
@@ -117,13 +128,20 @@ class BagEncoder:
     def unk_token_id(self) -> int | None:
         return self._tokens.unk_token_id
 
-    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
+    def vectors(
+        self, texts: Sequence[str], max_length: int | None, wanted: Wanted, on_tokens: OnTokens | None = None
+    ) -> Vectors:
         if self._one is not None and wanted == self._plain:
             if len(texts) == 1:
-                return self._vector(self._one, texts[0], max_length)
+                return self._vector(self._one, texts[0], max_length, on_tokens)
             if 0 < len(texts) <= ONE_BY_ONE:
-                return np.concatenate([self._vector(self._one, text, max_length, i) for i, text in enumerate(texts)])
+                one = self._one
+                return np.concatenate(
+                    [self._vector(one, text, max_length, on_tokens, i) for i, text in enumerate(texts)]
+                )
         ids, offsets = self._tokens.ids(texts, max_length)
+        if on_tokens is not None:
+            on_tokens(len(ids) if self.unk_token_id is None else int(np.count_nonzero(ids != self.unk_token_id)))
         lengths = np.diff(offsets, append=len(ids))
         tokens = RUN_BYTES // (4 * self.dim)
         if len(texts) * int(lengths.max(initial=0)) <= tokens:
@@ -131,14 +149,23 @@ class BagEncoder:
         groups = similar(lengths, tokens)
         return _joined(groups, (self._graph.vectors(*pick(ids, offsets, lengths, group), wanted) for group in groups))
 
-    def _vector(self, one: Session, text: str, max_length: int | None, number: int = 0) -> Vectors:
+    def _vector(
+        self, one: Session, text: str, max_length: int | None, on_tokens: OnTokens | None, number: int = 0
+    ) -> Vectors:
         """:param number: of the text, for the error. :return: float32 [1, dim]."""
         try:
             ids = self._tokens.ids_of_one(text, max_length)
         except InvalidTextError as error:
             raise error.counted_from(number) from error.__cause__
+        if on_tokens is not None:
+            on_tokens(len(ids))
         vector: Vectors = one.run(_OUTPUT, {"input_ids": ids})[0]
         return vector
+
+    def token_vectors(self, texts: Sequence[str], max_length: int | None) -> list[Vectors]:
+        ids, offsets = drop(*self._tokens.ids(texts, max_length), self.unk_token_id)
+        each = self._graph.vectors(ids, np.arange(len(ids)), "mean")  # a token is a text of its own
+        return [each[begin:end] for begin, end in pairwise([*offsets.tolist(), len(ids)])]
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
         truncated = [text[:max_length] for text in split(*self._tokens.ids(texts, None))]
@@ -148,6 +175,10 @@ class BagEncoder:
 LIBRARY_TEXTS, LIBRARY_CHARACTERS = 2, 256
 """Texts, and all their characters, for which the library is faster than text.onnx, whose kernels take their time to
 start."""
+
+
+SHARED_BYTES = 1 << 21
+"""Of tokenizer.json: to read more takes longer than text.onnx takes for some thousand texts, and much more memory."""
 
 
 class TextEncoder:
@@ -181,9 +212,11 @@ class TextEncoder:
     def _library(self) -> BagEncoder:
         return self._open_library()
 
-    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
+    def vectors(
+        self, texts: Sequence[str], max_length: int | None, wanted: Wanted, on_tokens: OnTokens | None = None
+    ) -> Vectors:
         if max_length != self.metadata.max_length or self._for_library(texts):
-            return self._library.vectors(texts, max_length, wanted)
+            return self._library.vectors(texts, max_length, wanted, on_tokens)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         longest = int(lengths.max(initial=0))
         if max_length is not None and longest > max_length * self.median_token_length:
@@ -192,15 +225,18 @@ class TextEncoder:
             longest = max_length * self.median_token_length
             lengths = np.minimum(lengths, longest)
         if len(texts) * longest <= RUN_CHARACTERS:
-            return self._graph.vectors(texts, wanted)
+            return self._graph.vectors(texts, wanted, on_tokens)
         groups = similar(lengths, RUN_CHARACTERS)
         try:
             return _joined(
-                groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted) for group in groups)
+                groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted, on_tokens) for group in groups)
             )
         except InvalidTextError:
             check_unicode(texts)  # which of all the texts it is, not of its group
             raise
+
+    def token_vectors(self, texts: Sequence[str], max_length: int | None) -> list[Vectors]:
+        return self._library.token_vectors(texts, max_length)
 
     def _for_library(self, texts: Sequence[str]) -> bool:
         few = self._shares and 0 < len(texts) <= LIBRARY_TEXTS
@@ -262,7 +298,7 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
             _metadata(session),
             lambda: TextGraph(Session(files.checked(path), config)),
             lambda: _with_tokenizers(files, config, session),
-            shares=True,
+            shares=files.manifest.get(TOKENIZER, {}).get("size", 0) <= SHARED_BYTES,
         )
     if "utf8" in session.inputs and tokenizer != "tokenizers":
         return _text_encoder(session, replace(files, graph=files.folder / BAG), config)

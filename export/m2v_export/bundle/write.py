@@ -11,7 +11,7 @@ from typing import BinaryIO
 import onnx
 
 from m2v_export.source.chunks import chunks
-from m2v_export.source.embedding import PAGE_BYTES, Embedding, Stored
+from m2v_export.source.outside import PAGE_BYTES, Stored
 from m2v_onnx.errors import ExportError
 
 MAX_MODEL_BYTES = 2**31 - 1
@@ -45,10 +45,10 @@ def new_folder(folder: Path) -> Iterator[Path]:
                 parent.rmdir()
 
 
-def write_table(path: Path, embedding: Embedding) -> None:
-    """The stored tensors, each from a page's start, as ``Embedding.initializers`` says."""
+def write_table(path: Path, tensors: Mapping[str, Stored]) -> None:
+    """The stored tensors, each from a page's start, as ``Outside`` says."""
     with path.open("wb") as file:
-        for stored in embedding.tensors.values():
+        for stored in tensors.values():
             file.write(b"\0" * (-file.tell() % PAGE_BYTES))
             _write(file, stored)
 

@@ -120,17 +120,19 @@ def firsts_of_runs(g: Graph, values: Value, starts: Value, lengths: Value, most:
     return keep(g, values, kept), counted(g, most)
 
 
-def reachable(g: Graph, marks: Value, jump: Value) -> Value:
+def reachable(g: Graph, marks: Value, jump: Value, *, back: bool = False, rounds: int = 1) -> Value:
     """Mark what can be reached from what is marked, in rounds that double the distance.
 
     :param marks: int32 [P], 0 or 1, P > 0.
     :param jump: int32 or int64 [P], the place that each leads to: a later one, or itself, where a chain ends.
+    :param back: whether it is an earlier one. :param rounds: between two looks at whether all was reached.
     :return: int32 [P].
     """
 
     def one_round(g: Graph, _: Value, marks: Value, jump: Value) -> tuple[Value, list[Value], list[Value]]:
-        marks, further = doubled(g, marks, jump)
-        return (g.op("ReduceMax", further - jump, keepdims=0) > 0), [marks, further], []
+        marks, further = doubled(g, marks, jump, rounds)
+        moved = jump - further if back else further - jump
+        return (g.op("ReduceMax", moved, keepdims=0) > 0), [marks, further], []
 
     return g.loop([marks, jump], one_round)[0]
 

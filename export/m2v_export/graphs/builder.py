@@ -22,6 +22,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
+from m2v_export.source.outside import Outside, Stored
 from m2v_onnx.models.format import IR_VERSION, OPSET, PRODUCER
 
 Scalar = bool | int | float
@@ -150,6 +151,10 @@ Operation = tuple[str, tuple[str, ...], str]
 """Its operator, what it is given and its attributes."""
 
 
+OUTSIDE_BYTES = 1 << 20
+"""From so many on a constant is stored outside the graph, where it is mapped, not copied."""
+
+
 @dataclass
 class _Level:
     """The graph itself, or the body of an ``If`` or ``Loop`` that is being written."""
@@ -170,11 +175,14 @@ class _Level:
 class Graph:
     """One graph. What is written inside a callback of ``if_`` or ``loop`` goes into its body, which sees all values."""
 
-    def __init__(self) -> None:
+    def __init__(self, outside: Outside | None = None) -> None:
+        """:param outside: where large constants go; None to keep all in the graph."""
+        self._outside = outside
         self._levels = [_Level()]
         self._scopes: list[str] = []
         self._counters: dict[str, int] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
+        self._constants_outside: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._renamed: dict[str, str] = {}
         self._told: dict[str, onnx.TypeProto] = {}
@@ -216,10 +224,16 @@ class Graph:
         """An initializer; equal arrays are stored once."""
         array = np.asarray(array)
         key = (array.dtype.str, array.shape, array.tobytes())
-        found = self._constants.get(key)
+        found = self._constants.get(key) or self._constants_outside.get(key)
         if found is None:
-            tensor = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), self._new_name(name))
-            found = self.initializer(tensor)
+            new_name = self._new_name(name)
+            if self._outside is not None and array.nbytes >= OUTSIDE_BYTES:
+                # Not among the constants, which move into bodies: there onnxruntime would not map it.
+                found = self._constants_outside[key] = self.initializer(self._outside.add(new_name, Stored((array,))))
+                return found
+            found = self.initializer(
+                numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), new_name)
+            )
             self._constants[key] = found
         return found
 

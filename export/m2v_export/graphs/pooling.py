@@ -55,7 +55,7 @@ class Pooling:
         self.g = g
         self.embedding = embedding
         self.most_tokens = most_tokens
-        self.stored = {name: g.initializer(tensor) for name, tensor in embedding.initializers().items()}
+        self.stored = {name: g.initializer(tensor) for name, tensor in embedding.outside().protos.items()}
         self.table = self.stored["table"]
         self.mapping, self.weights = self.stored.get("mapping"), self.stored.get("weights")
         self.padding_id = embedding.padding_id

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import helper
 
 from m2v_export.source.chunks import Array
 from m2v_export.source.head import Head
-from m2v_onnx.models.format import TABLE
+from m2v_export.source.outside import Outside, Stored
 from m2v_onnx.vectors.session import normalized
 
 FLOAT32 = np.dtype(np.float32)
@@ -21,29 +19,6 @@ TABLE_DTYPES = ("float32", "float16", "int8")
 
 INT4_OFFSET = 7.5
 """The 16 codes of int4, 0 to 15, stand for -7.5 to 7.5: a level more than with a code for zero."""
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """A tensor as it is written.
-
-    :ivar parts: arrays that follow each other along the first axis, as a table of some gigabytes is not to be copied
-        for a row; all of one dtype.
-    """
-
-    parts: tuple[Array, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (sum(map(len, self.parts)), *self.parts[0].shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.parts[0].dtype
-
-    @property
-    def nbytes(self) -> int:
-        return sum(part.nbytes for part in self.parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,26 +93,12 @@ class Embedding:
             of_tokens.dtype
         )
 
-    def initializers(self) -> dict[str, onnx.TensorProto]:
-        """The stored tensors as external data, one after the other in one file, each at a page's start."""
-        offset, protos = 0, {}
-        for name, stored in self.tensors.items():
-            proto = onnx.TensorProto(
-                name=name,
-                dims=stored.shape,
-                data_type=helper.np_dtype_to_tensor_dtype(stored.dtype),
-                data_location=onnx.TensorProto.EXTERNAL,
-            )
-            place = {"location": TABLE.rpartition("/")[2], "offset": offset, "length": stored.nbytes}
-            for key, value in place.items():
-                proto.external_data.add(key=key, value=str(value))
-            protos[name] = proto
-            offset += -(-stored.nbytes // PAGE_BYTES) * PAGE_BYTES
-        return protos
-
-
-PAGE_BYTES = 4096
-"""Where a mapped tensor may start; onnxruntime maps whole pages."""
+    def outside(self) -> Outside:
+        """The stored tensors, in the order that they have in the file."""
+        outside = Outside()
+        for name, tensor in self.tensors.items():
+            outside.add(name, tensor)
+        return outside
 
 
 def reference_vectors(embedding: Embedding, ids: list[list[int]]) -> npt.NDArray[np.float32]:

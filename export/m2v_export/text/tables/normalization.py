@@ -7,15 +7,10 @@ import numpy.typing as npt
 
 from m2v_export.text.tables.added import AddedTable
 from m2v_export.text.tables.alphabet import DROPPED, SEPARATOR, Alphabet
+from m2v_export.text.tables.graphemes import Clusters, Graphemes, read_graphemes
+from m2v_export.text.tables.pages import paged
 from m2v_export.text.tables.probe import CODE_POINTS, Characters, Kind
 from m2v_export.text.tables.utf8 import AFTER, SYMBOLS
-
-PAGE = 256
-"""Code points in a page of the table."""
-
-
-MOST_SAID = 1 << 21
-"""What four bytes can say is less, be it UTF-8 or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +18,18 @@ class CodeTables:
     """What becomes of each character.
 
     :ivar of_byte: int32 [258], codes of the ASCII characters, of AFTER and PADDING, and DROPPED for bytes from 128 on.
-    :ivar page: int32 [8192], where the page of a code point begins in ``of_code_point``; a page for all that four bytes
-        can say, which is more than there are.
-    :ivar of_code_point: int32 [pages * 256], codes.
+    :ivar page: int32 [8192]. :ivar of_code_point: int32 [pages * 256], codes; see ``paged``.
     :ivar expansions: int32 [characters, most codes], codes of those characters that become several; DROPPED at the end.
+    :ivar flagged: the first row of those without which no cluster matters, with what they become alone.
+    :ivar graphemes: the clusters that are looked up as a whole; None for none.
     """
 
     of_byte: npt.NDArray[np.int32]
     page: npt.NDArray[np.int32]
     of_code_point: npt.NDArray[np.int32]
     expansions: npt.NDArray[np.int32]
+    flagged: int
+    graphemes: Graphemes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +48,20 @@ class Normalization:
     mark_classes: npt.NDArray[np.int32] | None
 
 
-def read_codes(characters: Characters, alphabet: Alphabet) -> CodeTables:
-    """The codes of every byte and code point."""
+def read_codes(
+    characters: Characters, alphabet: Alphabet, clusters: Clusters | None = None, flagged: str = ""
+) -> CodeTables:
+    """The codes of every byte and code point, and of clusters.
+
+    :param flagged: characters that are looked at with care, though they become one code.
+    """
     expansions: dict[tuple[int, ...], int] = {}
 
-    def code(character: str) -> int:
-        codes = tuple(alphabet.code(c, characters.kind(c)) for c in characters.form(character))
+    def codes_of(form: str) -> tuple[int, ...]:
+        return tuple(alphabet.code(c, characters.kind(c)) for c in form)
+
+    def code(form: str) -> int:
+        codes = codes_of(form)
         if len(codes) == 1:
             return codes[0]
         return DROPPED if not codes else DROPPED + 1 + expansions.setdefault(codes, len(expansions))
@@ -66,16 +71,17 @@ def read_codes(characters: Characters, alphabet: Alphabet) -> CodeTables:
     for kind, usual in ((Kind.ISOLATED, alphabet.foreign_isolated), (Kind.SEPARATOR, SEPARATOR)):
         of_code_point[[ord(c) for c, its in characters.kinds.items() if its == kind]] = usual
     of_code_point[[ord(c) for c, form in characters.forms.items() if not form]] = DROPPED
-    for character in sorted({*alphabet.codes, *(c for c, form in characters.forms.items() if form)}):
-        of_code_point[ord(character)] = code(character)
-    pages: dict[bytes, int] = {}
-    page = [pages.setdefault(codes.tobytes(), len(pages)) * PAGE for codes in of_code_point.reshape(-1, PAGE)]
-    of_paged = np.frombuffer(b"".join(pages), np.int32)
+    changed = {*alphabet.codes, *(c for c, form in characters.forms.items() if form)}
+    with_care = sorted({*flagged, *(clusters.flagged if clusters else ())})
+    for character in sorted(changed.difference(with_care)):
+        of_code_point[ord(character)] = code(characters.form(character))
+    cluster_codes = {cluster: code(form) for cluster, form in characters.clusters.items()}
+    rows = [*expansions, *(codes_of(characters.form(c)) for c in with_care)]
+    of_code_point[[ord(c) for c in with_care]] = DROPPED + 1 + np.arange(len(expansions), len(rows))
     of_byte = np.full(SYMBOLS, DROPPED, np.int32)
     of_byte[:128] = of_code_point[:128]
     of_byte[AFTER:] = alphabet.end, SEPARATOR
-    longest = max(map(len, expansions), default=0)
-    rows = [[*codes, *[DROPPED] * (longest - len(codes))] for codes in expansions]
-    table = np.array(rows, np.int32).reshape(len(rows), longest)
-    page += [0] * (MOST_SAID // PAGE - len(page))
-    return CodeTables(of_byte, np.array(page, np.int32), of_paged, table)
+    longest = max(map(len, rows), default=0)
+    table = np.array([[*codes, *[DROPPED] * (longest - len(codes))] for codes in rows], np.int32)
+    graphemes = read_graphemes(clusters, cluster_codes) if clusters else None
+    return CodeTables(of_byte, *paged(of_code_point), table.reshape(len(rows), longest), len(expansions), graphemes)

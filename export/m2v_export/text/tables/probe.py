@@ -4,8 +4,8 @@ Never another library's Unicode tables: which characters are accents, capitals, 
 version to version, and only the tokenizer's own answer is exact.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tokenizers import Tokenizer
@@ -34,16 +34,18 @@ class Kind(IntEnum):
 class Characters:
     """The tokenizer's answers, the exceptions alone: most code points become themselves and are parts of words.
 
-    :ivar forms: what a code point becomes, where that is not itself alone. Spaces that the normalizer puts around it
-        are left out.
+    :ivar forms: what a code point becomes, where that is not itself alone. Spaces that the normalizer puts around what
+        is ISOLATED are left out.
     :ivar kinds: the kind of each character in normalized text that is not WORD. What the normalizer puts between spaces
         is ISOLATED.
     :ivar made: the characters that ``forms`` are made of.
+    :ivar clusters: what characters become that are normalized as a whole, not each alone.
     """
 
     forms: dict[str, str]
     kinds: dict[str, Kind]
     made: frozenset[str]
+    clusters: dict[str, str] = field(default_factory=dict)
 
     def form(self, text: str) -> str:
         """The normal form of a text, but for the order of marks and spaces around what is ISOLATED."""
@@ -57,9 +59,10 @@ class Characters:
         return character not in self.forms or character in self.made
 
 
-def read_characters(tokenizer: Tokenizer) -> Characters:
+def read_characters(tokenizer: Tokenizer, clusters: Sequence[str] = ()) -> Characters:
     """Ask about every code point but surrogates, which UTF-8 cannot say.
 
+    :param clusters: characters that are normalized as a whole.
     :raises UnsupportedTokenizer: when the answers make no sense for a character alone.
     """
     forms: dict[str, str] = {}
@@ -68,16 +71,30 @@ def read_characters(tokenizer: Tokenizer) -> Characters:
         forms |= _changed(tokenizer, page)
         kinds |= _not_in_words(tokenizer, page)
     spaced = {c for c, form in forms.items() if len(form) > 2 and form[0] == " " == form[-1]}
-    forms |= {c: forms[c].strip(" ") for c in spaced}
-    isolated = {forms[c] for c in spaced}
-    if any(len(form) != 1 or kinds.get(form) == Kind.SEPARATOR for form in isolated):
-        raise UnsupportedTokenizer("normalizer: it puts spaces around more than one character")
-    if any(c in isolated for character, form in forms.items() if character not in spaced for c in form):
-        raise UnsupportedTokenizer("normalizer: it puts spaces around a character that it also makes without")
+    isolated = {forms[c].strip(" ") for c in spaced if len(forms[c].strip(" ")) == 1}
+    cluster_forms = {c: c for c in clusters} | _changed(tokenizer, clusters)
+    forms, cluster_forms = (
+        {c: _without_spaces_around(form, isolated) for c, form in of.items()} for of in (forms, cluster_forms)
+    )
+    if any(kinds.get(form) == Kind.SEPARATOR for form in isolated):
+        raise UnsupportedTokenizer("normalizer: it puts spaces around a separator")
     kinds |= dict.fromkeys(isolated, Kind.ISOLATED)
     # A character that becomes itself between spaces is no exception but in its kind.
     forms = {c: form for c, form in forms.items() if form != c}
-    return Characters(forms, kinds, frozenset("".join(forms.values())))
+    made = frozenset("".join([*forms.values(), *cluster_forms.values()]))
+    return Characters(forms, kinds, made, cluster_forms)
+
+
+def _without_spaces_around(form: str, isolated: Set[str]) -> str:
+    """Leave out the spaces around what is a word of its own anyway."""
+    if isolated.isdisjoint(form):
+        return form
+    spaced = f"{FENCE}{form}{FENCE}"
+    alone = [1 <= i < len(spaced) and spaced[i] in isolated for i in range(len(spaced) + 1)]
+    if any(alone[i] and not spaced[i - 1] == " " == spaced[i + 1] for i in range(len(spaced))):
+        raise UnsupportedTokenizer("normalizer: it puts spaces around a character that it also makes without")
+    kept = [c for i, c in enumerate(spaced) if not (c == " " and (alone[i - 1] or alone[i + 1]))]
+    return "".join(kept[1:-1])
 
 
 def _pages() -> Iterator[str]:
@@ -91,11 +108,11 @@ PAGE_CHARACTERS = 256
 """Code points asked about in one call: most such runs have no exception, which one comparison shows."""
 
 
-def _fenced(characters: str) -> str:
+def _fenced(characters: Sequence[str]) -> str:
     return FENCE + FENCE.join(characters) + FENCE
 
 
-def _changed(tokenizer: Tokenizer, characters: str) -> dict[str, str]:
+def _changed(tokenizer: Tokenizer, characters: Sequence[str]) -> dict[str, str]:
     """Normalize characters, fenced off from each other; what becomes of those that change."""
     if tokenizer.normalizer is None:
         return {}

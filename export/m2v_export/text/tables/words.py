@@ -32,8 +32,8 @@ class WordKeys:
         return 1 + self.packs * self.packed
 
     @classmethod
-    def of(cls, alphabet: Alphabet) -> "WordKeys":
-        return cls(alphabet.width, alphabet.packed, -(-WORD_CHARACTERS // alphabet.packed))
+    def of(cls, alphabet: Alphabet, characters: int) -> "WordKeys":
+        return cls(alphabet.width, alphabet.packed, -(-characters // alphabet.packed))
 
     @property
     def most(self) -> int:
@@ -64,12 +64,13 @@ def pack(codes: Sequence[int], width: int) -> int:
     return sum(code << (i * width) for i, code in enumerate(codes))
 
 
-def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int]) -> Words:
+def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], characters: int = WORD_CHARACTERS) -> Words:
     """:param begins: ids of the pieces that begin a word, and of added tokens, by their codes.
+    :param characters: longer words need not be found.
 
     :raises ExportError: when no perfect hash was found.
     """
-    keys = WordKeys.of(alphabet)
+    keys = WordKeys.of(alphabet, characters)
     within = {codes: token_id for codes, token_id in begins.items() if len(codes) < keys.reach}
     parts = np.array([keys.key(codes) for codes in within], np.int64).reshape(-1, 1 + keys.packs).T
     factors, table, slots = first_built(parts, _hashes(parts))

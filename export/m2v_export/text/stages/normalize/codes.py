@@ -11,15 +11,18 @@ import numpy.typing as npt
 
 from m2v_export.graphs.arrays import any_of, counted_at, keep, look_up, places_of_all, places_where
 from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.stages.code_points import code_points_at
 from m2v_export.text.stages.normalize.added import mark_added, may_begin
+from m2v_export.text.stages.normalize.graphemes import join_clusters
 from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM, Leads, are_few, closed, codes_in_place
 from m2v_export.text.stages.normalize.marks import indices_of, sort_marks
 from m2v_export.text.stages.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
 from m2v_export.text.stages.words import Begins, find_begins
 from m2v_export.text.tables.added import BEGINNING, NO_STATE
 from m2v_export.text.tables.alphabet import CANDIDATE, DROPPED, LEAD
-from m2v_export.text.tables.normalization import PAGE, CodeTables, Normalization
-from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, SYMBOLS
+from m2v_export.text.tables.normalization import CodeTables, Normalization
+from m2v_export.text.tables.pages import PAGE
+from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, FIRST_LEAD
 
 
 def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> tuple[Begins, Value]:
@@ -181,11 +184,21 @@ def _special_codes(
     if tables.added is not None:
         added = tables.added
         # Where bytes were mended nobody has looked.
-        codes = g.if_(
+        marked = g.if_(
             special | ~valid,
             lambda g: [mark_added(g, symbols, codes, starts, added, DROPPED)],
             lambda g: [codes],
         )[0]
+    else:
+        marked = codes
+    if tables.codes.graphemes is not None:
+        graphemes = tables.codes.graphemes
+        marked = g.if_(
+            any_of(g, of_leads > DROPPED + tables.codes.flagged),
+            lambda g: [join_clusters(g, symbols, marked, ~marked.equals(codes), starts, graphemes)],
+            lambda g: [marked],
+        )[0]
+    codes = marked
     if tables.codes.expansions.size:
         codes, starts = g.if_(
             any_of(g, of_leads > DROPPED),
@@ -202,39 +215,6 @@ def _codes_at(g: Graph, bytes_: Value, tables: CodeTables) -> Value:
     return look_up(
         g, g.constant(tables.of_code_point, "code_of_code_point"), page + g.op("BitwiseAnd", code_point, PAGE - 1)
     )
-
-
-def code_points_at(g: Graph, bytes_: Value) -> Value:
-    """Put together the bits of characters of one to four bytes.
-
-    Bytes are added up with their marker bits, as if all characters had four bytes; then the markers are taken off and
-    the bytes too many divided away.
-
-    :param bytes_: int32 [4, L]. :return: int32 [L]; of bytes that are not UTF-8, less than 2^21.
-    """
-    bits = g.op("BitwiseAnd", bytes_, np.array([[0x7F], [0x3F], [0x3F], [0x3F]], np.int32))
-    bits = g.op("MatMul", np.array([1 << 18, 1 << 12, 1 << 6, 1], np.int32), bits)
-    # Of a lead's bits some are markers still, by its length: 0xxxxxxx, 110xxxxx, 1110xxxx, 11110xxx.
-    lead = g.op("Gather", bytes_, np.array(0))
-    mask, divisor = (
-        g.constant(table, name) for table, name in ((_LEAD_MASK, "lead_mask"), (_LEAD_DIVISOR, "lead_divisor"))
-    )
-    return g.op("BitwiseAnd", bits, look_up(g, mask, lead)) // look_up(g, divisor, lead)
-
-
-def _lead_tables() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """:return: int32 [258], int32 [258]: by lead byte, the bits that are the code point's, and what to divide by."""
-    mask, divisor = np.zeros(SYMBOLS, np.int32), np.ones(SYMBOLS, np.int32)
-    for lead in (*range(FIRST_CONTINUATION), *range(FIRST_LEAD, 256)):
-        followers = min(3, int(FOLLOWERS[lead]))
-        unused_bits = 6 * (3 - followers)
-        own_bits = 7 if followers == 0 else 6 - followers
-        mask[lead] = ((1 << (6 * followers + own_bits)) - 1) << unused_bits
-        divisor[lead] = 1 << unused_bits
-    return mask, divisor
-
-
-_LEAD_MASK, _LEAD_DIVISOR = _lead_tables()
 
 
 def without_dropped(g: Graph, codes: Value, starts: Value) -> tuple[Value, Value]:

@@ -1,0 +1,91 @@
+"""All pieces at all places of some words, as constants of a graph and the walk through them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2v_export.graphs.arrays import END, look_up
+from m2v_export.graphs.builder import Graph, Value
+from m2v_export.text.tables.double_array import DEAD, ROOT
+from m2v_export.text.unigram.pieces import NO_PIECE, Pieces
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The pieces that end at each symbol, by their lengths, the longest first.
+
+    :ivar values: int32 [lengths, P]. :ivar scores: float64 [P, lengths].
+    """
+
+    values: Value
+    scores: Value
+
+
+class Search:
+    """The pieces as constants of a graph."""
+
+    def __init__(self, g: Graph, pieces: Pieces) -> None:
+        self.unknown = pieces.unknown
+        self.bases = g.constant(pieces.trie.bases, "bases")
+        self.checks = g.constant(pieces.trie.checks, "checks")
+        self.values = g.constant(pieces.values, "values")
+        # As float32 where that is the same: scores are trained as such.
+        narrow = pieces.scores.astype(np.float32)
+        self._scores = g.constant(narrow if np.array_equal(narrow, pieces.scores) else pieces.scores, "scores")
+        self._other_ids = g.constant(pieces.ids[pieces.unknown :], "other_ids")
+
+    def scores(self, g: Graph, values: Value) -> Value:
+        """:param values: int32, any shape. :return: float64, the same shape."""
+        return look_up(g, self._scores, values).cast(np.float64)
+
+    def ids(self, g: Graph, values: Value) -> Value:
+        """:param values: int32 [T]. :return: int32 [T]."""
+        other = look_up(g, self._other_ids, g.op("Max", values - self.unknown, np.array(0, np.int32)))
+        return g.op("Where", values < self.unknown, values - 1, other)
+
+    def find(self, g: Graph, symbols: Value) -> Found:
+        """Walk from all places, some symbols further each round, until no piece goes on.
+
+        A character that is no piece is an unknown one.
+
+        :param symbols: int32 [P], of words that begin with the blank, end to end.
+        """
+        size = symbols.size()
+        padded = g.op("Pad", symbols, np.array([0, LONGEST + STEPS])).of_rank(1)
+        # One more, behind the last, from where nothing goes on.
+        ends = [size + (1 + i) for i in range(STEPS)]
+
+        def some_symbols(g: Graph, _: Value, rest: Value, nodes: Value) -> tuple[Value, list[Value], list[Value]]:
+            rows = []
+            for i, end in enumerate(ends):
+                here = g.op("Slice", rest, np.array([i]), end).of_rank(1)
+                places = look_up(g, self.bases, nodes) + here
+                goes_on = look_up(g, self.checks, places).equals(nodes)
+                nodes = g.op("Where", goes_on, places, np.array(DEAD, np.int32))
+                rows.append(nodes)
+            return g.op("ReduceMax", nodes, keepdims=0) > DEAD, [rest.slice(STEPS, END), nodes], [g.concat(rows)]
+
+        roots = g.op("Expand", np.array([ROOT], np.int32), ends[0]).of_rank(1)
+        trips = g.constant(np.array(LONGEST // STEPS))
+        (_, _, rows) = g.loop([padded, roots], some_symbols, trips=trips)
+        nodes = rows.reshape(-1, ends[0])
+        values = look_up(g, self.values, nodes.reshape(-1)).reshape_like(nodes)
+        alone = values.slice(0, 1)
+        alone = g.op("Where", alone.equals(NO_PIECE), np.array(self.unknown, np.int32), alone)
+        values = g.concat([alone, values.slice(1, END)])
+        # A row shorter by one for each further symbol: pieces move to where they end. The longest come first.
+        rows = values.size()
+        within = g.op("Slice", values.reshape(-1), np.array([0]), rows * size)
+        by_end = g.op(
+            "Slice", within.reshape(rows, size), np.array([-1]), np.array([-END]), np.array([0]), np.array([-1])
+        )
+        values = by_end.of_rank(2)
+        scores = self.scores(g, g.op("Transpose", values))
+        return Found(values, scores.of_rank(2))
+
+
+LONGEST = 512
+"""Symbols of a piece at most."""
+
+STEPS = 4
+"""Symbols of a round: the start of a round takes as long as some operations."""

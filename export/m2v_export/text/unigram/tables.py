@@ -1,0 +1,242 @@
+"""Everything that the graph knows of a Unigram tokenizer, read from the tokenizer itself."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from m2v_export.text.errors import UnsupportedTokenizer
+from m2v_export.text.tables.added import added_table, kept_tokens
+from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
+from m2v_export.text.tables.graphemes import Clusters, read_clusters
+from m2v_export.text.tables.normalization import Normalization, read_codes
+from m2v_export.text.tables.probe import Characters, Kind, read_characters
+from m2v_export.text.tables.utf8 import SYMBOLS
+from m2v_export.text.tables.words import Words, read_words
+from m2v_export.text.unigram.pieces import NEAR, Pieces, read_pieces, whole_words
+
+BLANK = "▁"
+"""What stands for a space, before each word."""
+
+WORD_CHARACTERS = 10
+"""Whole words are found up to so many characters at least: more would make the tables larger."""
+
+
+@dataclass(frozen=True)
+class LiteralBlank:
+    """:ivar code: of a blank that a text has itself. :ivar isolated: see ``Alphabet``.
+    :ivar first_added: the first code of an added token; all others are less.
+    :ivar spaces_count: whether a space before a blank is a blank, too.
+    """
+
+    code: int
+    isolated: int
+    first_added: int
+    spaces_count: bool
+
+
+@dataclass(frozen=True, eq=False)
+class UnigramTables:
+    """What the graph knows of a Unigram tokenizer.
+
+    :ivar normalization: bytes to codes.
+    :ivar words: words that are one piece, by what follows the blank. In the place of ids values of pieces, and of added
+        tokens.
+    :ivar pieces: all pieces.
+    :ivar symbols: int32 [nodes of the alphabet], of each code's node in the pieces; 0 for what is in none.
+    :ivar blank: the symbol of BLANK.
+    :ivar literal: how a blank of the text itself counts; None where the normalizer leaves none.
+    :ivar carries: whether sums go on from word to word, as where the pre-tokenizer does not split.
+    """
+
+    normalization: Normalization
+    words: Words
+    pieces: Pieces
+    symbols: npt.NDArray[np.int32]
+    blank: int
+    literal: LiteralBlank | None
+    carries: bool
+
+    @property
+    def alphabet(self) -> Alphabet:
+        return self.normalization.alphabet
+
+
+def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTables:
+    """Ask the tokenizer all that the graph must know.
+
+    :param config: its tokenizer.json.
+    :raises UnsupportedTokenizer: when a part cannot be exported exactly; it names the part.
+    """
+    model = config["model"]
+    vocabulary: list[tuple[str, float]] = model["vocab"]
+    _check_model(model)
+    _check_normalizer(config["normalizer"])
+    splits_spaces, carries = _read_pre_tokenizer(config["pre_tokenizer"])
+    if not splits_spaces:
+        _check_spaces(tokenizer)
+    tokens = kept_tokens(tokenizer, config["added_tokens"])
+    for token in tokens:
+        if token["normalized"]:
+            raise UnsupportedTokenizer(f"added token {token['content']!r}: normalized")
+    clusters = _read_clusters(config["normalizer"])
+    characters = read_characters(_with_spaces_alone(tokenizer, splits_spaces), clusters.several if clusters else ())
+    has_blanks = characters.can_be_met(BLANK)
+    if has_blanks and any(BLANK in form for form in characters.forms.values()):
+        raise UnsupportedTokenizer(f"normalizer: it makes {BLANK} of others, which stands for a space")
+    met = {piece for piece, _ in vocabulary if _can_be_met(piece, characters)}
+    inner = sorted({p.removeprefix(BLANK) for p in met} | ({BLANK} if has_blanks else set()))
+    alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
+    counts = Counter(c for piece in sorted(met) for c in piece)
+    symbols = {c: i + 1 for i, (c, _) in enumerate(counts.most_common())}
+    pieces = read_pieces(
+        [(piece if piece in met else "", score) for piece, score in vocabulary],
+        model["unk_id"],
+        symbols,
+        len(symbols) + 1,
+        [token["id"] for token in tokens],
+    )
+    ids = {piece: i for i, (piece, _) in enumerate(vocabulary) if piece in met}
+    _check_unknown(ids, pieces, vocabulary[model["unk_id"]][0])
+    candidates = [piece for piece in ids if len(piece) > 1 and piece[0] == BLANK]
+    whole = whole_words(pieces, [[symbols[c] for c in piece] for piece in candidates])
+    words = {
+        tuple(alphabet.codes[c] for c in piece[1:]): ids[piece] + 1
+        for piece, is_whole in zip(candidates, whole, strict=True)
+        if is_whole
+    }
+    words |= {(alphabet.added[t["content"]],): pieces.unknown + 1 + i for i, t in enumerate(tokens)}
+    first_added = min(alphabet.added.values(), default=alphabet.size)
+    raw = {tuple(t["content"].encode()): alphabet.added[t["content"]] for t in tokens}
+    return UnigramTables(
+        normalization=Normalization(
+            alphabet=alphabet,
+            # Where a text has blanks of its own, no other bytes may stay in place: see ``blanks``.
+            codes=read_codes(characters, alphabet, clusters, BLANK if has_blanks else ""),
+            added=added_table(raw, SYMBOLS),
+            normalized=None,
+            mark_classes=None,
+        ),
+        words=read_words(alphabet, words, WORD_CHARACTERS),
+        pieces=pieces,
+        symbols=_symbols_of(alphabet, symbols),
+        blank=symbols[BLANK],
+        literal=LiteralBlank(alphabet.codes[BLANK], alphabet.isolated, first_added, not splits_spaces)
+        if has_blanks
+        else None,
+        carries=carries,
+    )
+
+
+def _check_model(model: Mapping[str, Any]) -> None:
+    pieces = {piece for piece, _ in model["vocab"]}
+    if model["unk_id"] is None:
+        raise UnsupportedTokenizer("model: it has no unk_id, so that unknown characters are an error")
+    if model.get("byte_fallback"):
+        raise UnsupportedTokenizer("model: byte_fallback")
+    if not any(BLANK in piece for piece in pieces):
+        raise UnsupportedTokenizer(f"model: no piece has {BLANK}")
+    inner = [piece for piece in pieces if BLANK in piece[1:]]
+    if inner:
+        raise UnsupportedTokenizer(f"model: the piece {inner[0]!r} has {BLANK} inside")
+
+
+def _check_unknown(ids: Mapping[str, int], pieces: Pieces, unknown: str) -> None:
+    """`tokenizers` looks unknown tokens in a row up as one: they must not be a piece when they are put together.
+
+    They are none where such a piece is always better than the tokens in a row.
+
+    :param unknown: the piece that is the unknown token.
+    """
+    for piece, token_id in ids.items():
+        rest = piece.replace(unknown, "")
+        if len(piece) > 1 and piece != unknown and not any(c in ids for c in rest):
+            known = pieces.scores[ids[unknown] + 1] * ((len(piece) - len(rest)) // len(unknown)) if rest != piece else 0
+            if pieces.scores[token_id + 1] <= known + pieces.scores[pieces.unknown] * len(rest) + NEAR:
+                raise UnsupportedTokenizer(f"model: unknown tokens in a row may be the piece {piece!r}")
+
+
+SPACES = ("\\s+", " {2,}")
+"""Regular expressions that Replace may have: they make one of several spaces."""
+
+
+def _steps(normalizer: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    if normalizer is None:
+        return
+    if normalizer["type"] == "Sequence":
+        for step in normalizer["normalizers"]:
+            yield from _steps(step)
+    else:
+        yield normalizer
+
+
+def _check_normalizer(normalizer: Mapping[str, Any] | None) -> None:
+    """Whether each character's form does not depend on its neighbours, but for spaces."""
+    for step in _steps(normalizer):
+        if step["type"] == "Replace":
+            pattern = step["pattern"]
+            one_space = pattern.get("Regex") in SPACES and step["content"] == " "
+            if not one_space and len(pattern.get("String", "")) != 1:
+                raise UnsupportedTokenizer(f"normalizer: Replace of {next(iter(pattern.values()))!r}")
+        elif step["type"] not in ("Precompiled", "BertNormalizer", "Strip", "Lowercase"):
+            raise UnsupportedTokenizer(f"normalizer: {step['type']}")
+
+
+def _read_clusters(normalizer: Mapping[str, Any] | None) -> Clusters | None:
+    steps = [*_steps(normalizer)]
+    found = [i for i, step in enumerate(steps) if step["type"] == "Precompiled"]
+    if not found:
+        return None
+    if found != [0]:
+        raise UnsupportedTokenizer("normalizer: Precompiled that is not the first step alone")
+    return read_clusters(steps[0])
+
+
+def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[bool, bool]:
+    """:return: whether words end at white space of every kind, and whether sums go on from word to word."""
+    steps = (pre_tokenizer or {}).get("pretokenizers", [pre_tokenizer])
+    types = [(step or {}).get("type") for step in steps]
+    if types not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]):
+        got = " and ".join(map(str, types))
+        raise UnsupportedTokenizer(f"pre_tokenizer: expected Metaspace or WhitespaceSplit and Metaspace, got {got}")
+    metaspace = steps[-1]
+    if metaspace["replacement"] != BLANK or metaspace["prepend_scheme"] != "always":
+        raise UnsupportedTokenizer("pre_tokenizer: Metaspace that does not put ▁ before each word")
+    return len(steps) > 1, len(steps) == 1 and not metaspace["split"]
+
+
+def _check_spaces(tokenizer: Tokenizer) -> None:
+    """Metaspace alone makes a blank of each space, so that none may be left but one between two words."""
+    if tokenizer.normalizer is None or tokenizer.normalizer.normalize_str("  a  b ") != "a b":
+        raise UnsupportedTokenizer("normalizer: it leaves spaces that Metaspace would make blanks of")
+
+
+def _with_spaces_alone(tokenizer: Tokenizer, all_kinds: bool) -> Tokenizer:
+    """A tokenizer that normalizes as this one, and splits at spaces alone: what is to be asked about characters."""
+    asked = Tokenizer(models.WordLevel({BLANK: 0}, BLANK))
+    if tokenizer.normalizer is not None:
+        asked.normalizer = tokenizer.normalizer
+    spaces = pre_tokenizers.WhitespaceSplit() if all_kinds else pre_tokenizers.Split(" ", "removed")
+    asked.pre_tokenizer = pre_tokenizers.Sequence([spaces, pre_tokenizers.Split(BLANK, "isolated")])
+    return asked
+
+
+def _can_be_met(piece: str, characters: Characters) -> bool:
+    """Whether normalized text can have a piece. What is a word of its own has nothing but a blank beside it."""
+    rest = piece.removeprefix(BLANK)
+    kinds = [characters.kind(c) for c in rest]
+    if not piece or Kind.SEPARATOR in kinds or not all(map(characters.can_be_met, rest)):
+        return False
+    return Kind.ISOLATED not in kinds or len(rest) == 1
+
+
+def _symbols_of(alphabet: Alphabet, symbols: Mapping[str, int]) -> npt.NDArray[np.int32]:
+    table = np.zeros(alphabet.nodes + 1, np.int32)
+    for character, code in alphabet.codes.items():
+        # At a word's begin, too.
+        table[[code, code + alphabet.isolated]] = symbols[character]
+    return table

@@ -1,0 +1,288 @@
+"""Unigram inside a graph against `tokenizers`."""
+
+import io
+import json
+import random
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import onnx
+import pytest
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+from m2v_export.graphs.builder import OUTSIDE_BYTES, Graph
+from m2v_export.source.outside import Outside
+from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer
+from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.tables.double_array import DEAD, ROOT, build_double_array
+from m2v_export.text.tables.graphemes import (
+    BREAKS,
+    CONSONANT,
+    JOINS,
+    LINKER,
+    PICTURE,
+    PREPENDS,
+    read_clusters,
+)
+from m2v_export.text.unigram import UnigramTables, build_ids, read_tables
+from m2v_onnx.ort import onnxruntime as ort
+from tests.conftest import CORPUS, DATA
+from tests.text_helpers import graph_ids, reference_ids, session_of
+from tests.texts import TEXTS
+
+BLANK = "▁"
+
+
+@cache
+def minishlab() -> Tokenizer:
+    """BERT's normalizer, spaces around punctuation, sentences as one; every piece has one of twenty scores."""
+    return Tokenizer.from_file(str(DATA / "model2vec-rs" / "vocab-quantized" / "tokenizer.json"))
+
+
+@cache
+def sentencepiece_model() -> Any:
+    """A small model with the map that XLM-R, T5 and others have: nmt_nfkc."""
+    spm = pytest.importorskip("sentencepiece")
+    protos: Any = pytest.importorskip("sentencepiece.sentencepiece_model_pb2")
+    written = io.BytesIO()
+    spm.SentencePieceTrainer.train(
+        sentence_iterator=iter([*CORPUS, *TEXTS] * 3),
+        model_writer=written,
+        vocab_size=900,
+        character_coverage=0.985,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    model = protos.ModelProto()
+    model.ParseFromString(written.getvalue())
+    return model
+
+
+def unigram(*steps: Any, unk_id: int = 0, extra: tuple[tuple[str, float], ...] = (), **options: Any) -> Tokenizer:
+    """:param steps: of the normalizer, behind SentencePiece's map."""
+    model = sentencepiece_model()
+    pieces = [(piece.piece, piece.score) for piece in model.pieces]
+    tokenizer = Tokenizer(models.Unigram([*pieces, *extra], unk_id=unk_id, **options))
+    charsmap = normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)
+    tokenizer.normalizer = normalizers.Sequence([charsmap, *steps]) if steps else charsmap
+    return tokenizer
+
+
+@cache
+def of_words() -> Tokenizer:
+    """As XLM-R: words are cut each for itself."""
+    tokenizer = unigram()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(BLANK, "always")]
+    )
+    return tokenizer
+
+
+@cache
+def of_sentences() -> Tokenizer:
+    """As potion-multilingual-128M: spaces around punctuation, and sums go on from word to word."""
+    around = [normalizers.Replace(c, f" {c} ") for c in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"]
+    tokenizer = unigram(
+        normalizers.Replace(Regex(" {2,}"), " "), *around, normalizers.Replace(Regex("\\s+"), " "), normalizers.Strip()
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(BLANK, "always", split=False)
+    tokenizer.add_special_tokens(["[PAD]", "<x>"])
+    return tokenizer
+
+
+@cache
+def of_known_unknowns() -> Tokenizer:
+    """The unknown token is an ordinary piece, as in tokenlearn-static-model."""
+    pieces = [piece.piece for piece in sentencepiece_model().pieces]
+    tokenizer = unigram(unk_id=pieces.index("."))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(BLANK, "always")
+    tokenizer.normalizer = normalizers.Sequence(
+        [tokenizer.normalizer, normalizers.Replace(Regex("\\s+"), " "), normalizers.Strip()]
+    )
+    return tokenizer
+
+
+TOKENIZERS = {
+    "minishlab": minishlab,
+    "words": of_words,
+    "sentences": of_sentences,
+    "known unknowns": of_known_unknowns,
+}
+
+
+_clusters = cache(lambda charsmap: read_clusters({"type": "Precompiled", "precompiled_charsmap": charsmap}))
+"""All maps here are one, and to ask about it takes some seconds."""
+
+
+@cache
+def tables(name: str) -> UnigramTables:
+    tokenizer = TOKENIZERS[name]()
+    with patch("m2v_export.text.unigram.tables.read_clusters", lambda step: _clusters(step["precompiled_charsmap"])):
+        return read_tables(tokenizer, json.loads(tokenizer.to_str()))
+
+
+@cache
+def session(name: str, max_length: int | None = None) -> ort.InferenceSession:
+    g = Graph()
+    utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
+    ids, starts = build_ids(g, utf8, offsets, tables(name), Limits.of(max_length, 6, None))
+    g.output(ids, "input_ids", ["I"])
+    g.output(starts, "token_offsets", ["N"])
+    return session_of(g.model({}))
+
+
+def assert_exact(name: str, texts: Sequence[str | bytes], max_length: int | None = None) -> None:
+    expected = reference_ids(TOKENIZERS[name](), texts, None, max_length)
+    for batch in (256, 1):
+        of = texts if batch > 1 else texts[:300]
+        found = graph_ids(session(name, max_length), of, batch)
+        wrong = [(text, got, due) for text, got, due in zip(of, found, expected, strict=False) if got != due]
+        assert not wrong, f"{len(wrong)} of {len(of)} texts differ in batches of {batch}, the first: {wrong[0]!r}"
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_texts(name: str) -> None:
+    tokenizer = TOKENIZERS[name]()
+    assert_exact(name, [*TEXTS, *CORPUS, *fuzzed_texts(tokenizer, 1500), "", " ", "\t\n", "▁▁", "▁a ▁", ". ..  ..."])
+
+
+@pytest.mark.parametrize("name", ["minishlab", "words"])
+def test_every_code_point(name: str) -> None:
+    """A third of them; the export checks them all."""
+    assert_exact(name, list(code_point_texts())[::3])
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_cut_and_truncated(name: str) -> None:
+    texts = [*TEXTS, *CORPUS, *fuzzed_texts(TOKENIZERS[name](), 200, seed=1)]
+    assert_exact(name, [*texts, *(text * 40 for text in texts[:60])], max_length=16)
+
+
+@pytest.mark.parametrize("name", ["minishlab", "sentences"])
+def test_bytes_that_are_no_utf8(name: str) -> None:
+    assert_exact(name, list(invalid_texts(300)))
+
+
+def test_blanks_of_the_text() -> None:
+    """Where the normalizer leaves them, they stand for spaces, and are not made fewer."""
+    parts = ["▁", "▁▁", "a", "!", " ", "  ", "[UNK]", "whale", "漢", "é"]
+    rng = random.Random(3)
+    assert_exact("minishlab", ["".join(rng.choices(parts, k=rng.randint(1, 9))) for _ in range(2000)])
+
+
+def test_ties_are_settled_by_what_came_before() -> None:
+    """Words with two ways of equal sums are cut otherwise behind some texts than alone."""
+    words = ["ionospheric", "oscillator", "capacitance", "incompressible", "attenuation", "wahrend", "rafferty"]
+    rng = random.Random(0)
+    fillers = ["the", "of", "whale", "reading", "measurement", "boundary", "layer", "temperature", "zzz", "qqq"]
+    texts = [" ".join([*rng.choices(fillers, k=rng.randint(0, 12)), word]) for word in words for _ in range(60)]
+    found = {tuple(ids[-3:]) for ids in reference_ids(minishlab(), texts, None, None)}
+    assert len(found) > len(words), "no word was cut in two ways: the test has lost its point"
+    assert_exact("minishlab", [*texts, *(" ".join(rng.choices(words, k=7)) for _ in range(60))])
+
+
+GRAPHEMES = (
+    "aeoAN\u00aa\u00b2\u00a9\u2122\u2139\ufb01\uff21\u0958\u0915\u0627\u06a9\u1100\u1161\uac00",
+    "\u0300\u0301\u0308\u0327\u0338\u0345\u05b0\u064b\u0654\u093c\u094d\u0e31\u0e34\u20dd\ufe0f\uff9e\u3099\U0001d165\U000e0100",
+    "\u200d\u200c\u0600\u06dd\u00ad\u200b\r\n\u2764\U0001f600\U0001f1e9 \u00a0<",
+)
+
+
+@pytest.mark.parametrize("name", ["words", "sentences"])
+def test_grapheme_clusters(name: str) -> None:
+    """Short ones are looked up as a whole, and what has a rule takes away what joins it."""
+    rng = random.Random(5)
+    texts = ["".join(rng.choice(rng.choice(GRAPHEMES)) for _ in range(rng.randint(1, 12))) for _ in range(8000)]
+    assert_exact(
+        name, [*texts, "\u0915\u094d\u0958\u0301", "\u2764\ufe0f\u200d\u2122\u0300", "[PAD]\u0301\u00aa\u0301"]
+    )
+
+
+def test_what_characters_do_to_their_neighbours() -> None:
+    """The Unicode Standard's own examples, as the tokenizer tells them."""
+    clusters = _clusters(json.loads(of_words().to_str())["normalizer"]["precompiled_charsmap"])
+    for bit, those, others in (
+        (JOINS, "\u0301\u200d\u0903\ufe0f\U0001f3fb", "a\u0915\u0600 "),
+        (BREAKS, "\r\n\x00\u200b\u2028", "a \u0301\u200d"),
+        (PREPENDS, "\u0600\u06dd\u070f", "a\u0301\r"),
+        (PICTURE, "\u00a9\u2764\U0001f600", "a#1\u0301"),
+        (CONSONANT, "\u0915\u0995", "a\u094d"),
+        (LINKER, "\u094d\u09cd", "\u0301\u0915"),
+    ):
+        assert all(clusters.marks[ord(c)] & bit for c in those), (bit, those)
+        assert not any(clusters.marks[ord(c)] & bit for c in others), (bit, others)
+    assert {"A\u0300", "u\u0308\u0304"} <= {*clusters.several}
+
+
+def test_a_double_array_finds_its_pieces_and_no_others() -> None:
+    rng = random.Random(1)
+    pieces = {tuple(rng.choices(range(1, 60), weights=range(60, 1, -1), k=rng.randint(1, 7))) for _ in range(5000)}
+    trie = build_double_array(sorted(pieces), 60)
+    nodes = dict(zip(sorted(pieces), trie.nodes.tolist(), strict=True))
+    prefixes = {piece[:end] for piece in pieces for end in range(len(piece) + 1)}
+    for path in chain(pieces, (tuple(rng.choices(range(60), k=rng.randint(1, 7))) for _ in range(5000))):
+        node = ROOT
+        for symbol in path:
+            place = int(trie.bases[node]) + symbol
+            node = place if trie.checks[place] == node else DEAD
+        assert (node != DEAD) == (path in prefixes)
+        assert path not in nodes or nodes[path] == node
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": {"unk_id": None}}, "no unk_id"),
+        ({"model": {"byte_fallback": True}}, "byte_fallback"),
+        ({"normalizer": {"type": "NFC"}}, "normalizer: NFC"),
+        ({"normalizer": {"type": "Replace", "pattern": {"String": "ab"}, "content": ""}}, "Replace of 'ab'"),
+        ({"normalizer": {"type": "Replace", "pattern": {"Regex": "[0-9]"}, "content": ""}}, r"Replace of '\[0-9\]'"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "pre_tokenizer: expected Metaspace"),
+        ({"pre_tokenizer": {"prepend_scheme": "never"}}, "put ▁ before each word"),
+        ({"normalizer": None}, "it leaves spaces"),
+        ({"model": {"vocab": [["x", 0.0], ["▁a▁b", -1.0]]}}, "inside"),
+        ({"model": {"vocab": [["x", 0.0], ["a", -1.0]]}}, "no piece has"),
+    ],
+)
+def test_what_cannot_be_exact_is_refused_by_name(change: dict[str, Any], message: str) -> None:
+    config = json.loads(minishlab().to_str())
+    for part, value in change.items():
+        config[part] = {**config[part], **value} if value and "type" not in value else value
+    with pytest.raises(UnsupportedTokenizer, match=message):
+        read_tokenizer(Tokenizer.from_str(json.dumps(config)))
+
+
+def test_unknown_tokens_in_a_row_that_are_a_piece_are_refused() -> None:
+    """`tokenizers` would look them up: two dots become the piece of two dots, where one and one are the better way."""
+    config = json.loads(of_known_unknowns().to_str())
+    config["model"]["vocab"].append(["..", -1e4])
+    tokenizer = Tokenizer.from_str(json.dumps(config))
+    assert [tokenizer.id_to_token(i) for i in tokenizer.encode("a..b").ids][1:2] == [".."]
+    with pytest.raises(UnsupportedTokenizer, match=r"may be the piece '\.\.'"):
+        read_tokenizer(tokenizer)
+
+
+def test_normalized_added_tokens_are_refused() -> None:
+    tokenizer = Tokenizer.from_str(of_sentences().to_str())
+    tokenizer.add_tokens([AddedToken("abc", normalized=True)])
+    with pytest.raises(UnsupportedTokenizer, match="added token 'abc': normalized"):
+        read_tokenizer(tokenizer)
+
+
+def test_large_tables_are_outside_the_graph() -> None:
+    """There onnxruntime maps them, so that processes share them; small ones need no second file."""
+    outside = Outside()
+    g = Graph(outside)
+    large, small = g.constant(np.arange(OUTSIDE_BYTES // 4, dtype=np.int32), "large"), g.constant(np.arange(8), "small")
+    assert g.constant(np.arange(OUTSIDE_BYTES // 4, dtype=np.int32)).name == large.name
+    g.output(g.op("Gather", large, small), "y")
+    model = g.model({})
+    (name,) = outside.tensors
+    assert outside.tensors[name].nbytes == OUTSIDE_BYTES
+    (stored,) = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    assert {e.key: e.value for e in stored.external_data}["location"] == "model.onnx_data"
+    assert model.ByteSize() < 10_000
