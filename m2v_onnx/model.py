@@ -50,8 +50,8 @@ class RuntimeOptions(TypedDict, total=False):
     :ivar providers: onnxruntime's execution providers; the CPU by default.
     :ivar threads: batches worked on at once; by default the cores that the process may use.
     :ivar session_options: an ``onnxruntime.SessionOptions``; by default one thread a run.
-    :ivar tokenizer: where token ids come from: "nanotoken", "graph", "tokenizers", or by default the first of them
-        that serves.
+    :ivar tokenizer: where token ids come from: "nanotoken", "splintr", "graph", "tokenizers", or by default the first
+        of them that serves.
     """
 
     providers: Sequence[Provider]
@@ -159,7 +159,7 @@ class OnnxStaticModel:
 
     @property
     def tokens_from(self) -> TokenizerName:
-        """Where token ids come from: "nanotoken", "graph" or "tokenizers"."""
+        """Where token ids come from: "nanotoken", "splintr", "graph" or "tokenizers"."""
         return self._encoder.tokens_from
 
     def encode(

@@ -17,12 +17,12 @@ class Request(BaseModel):
     encoding_format: str = "float"
 
 
-@app.get("/health")
+@app.get("/health")  # type: ignore[untyped-decorator,unused-ignore]
 def health() -> dict[str, str]:
     return {"status": "ready"}
 
 
-@app.post("/v1/embeddings")
+@app.post("/v1/embeddings")  # type: ignore[untyped-decorator,unused-ignore]
 def embeddings(request: Request) -> dict[str, Any]:
     texts = [request.input] if isinstance(request.input, str) else request.input
     vectors = model.encode(texts)

@@ -11,7 +11,7 @@ from m2v_export.bundle.card import card
 from m2v_export.bundle.check import Differences, check_bundle, check_variant
 from m2v_export.bundle.check_text import check_text_ids
 from m2v_export.bundle.companions import config, tokenizer_files, write_tokenizer
-from m2v_export.bundle.golden import TEXTS, dump, golden, vectors_of
+from m2v_export.bundle.golden import TEXTS, dump, golden, probes_of, vectors_of
 from m2v_export.bundle.write import new_folder, write_graph, write_single_file, write_table
 from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
 from m2v_export.source.model import Source, is_source, read_folder, read_static_model
@@ -33,6 +33,7 @@ from m2v_onnx.models.format import (
     MANIFEST,
     ONE,
     PADDED,
+    PROBES,
     PRODUCER,
     TABLE,
     TEXT,
@@ -218,6 +219,9 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     notes = []
     golden_texts = golden(model)
     (folder / GOLDEN).write_bytes(dump(golden_texts))
+    probes = probes_of(model.tokens())
+    if probes is not None:
+        (folder / PROBES).write_bytes(probes)
     left_out = len(TEXTS) - len(golden_texts["texts"])
     if left_out:
         notes.append(

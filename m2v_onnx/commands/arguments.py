@@ -55,7 +55,7 @@ def add_location(parser: argparse.ArgumentParser) -> None:
 def add_tokenizer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer",
-        choices=("auto", "nanotoken", "graph", "tokenizers"),
+        choices=("auto", "nanotoken", "splintr", "graph", "tokenizers"),
         default="auto",
         help="what makes the token ids; auto takes the fastest that is installed (default: %(default)s)",
     )

@@ -31,6 +31,8 @@ its ``dtype`` is fp16, int8, q8 or q4. No uint8, bnb4 or q4f16: these would be t
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 GOLDEN = "golden.json"
+PROBES = "probes.json"
+"""Checksums of the token ids of some thousands of made texts: what a fast tokenizer is held to when a model opens."""
 CARD = "README.md"
 
 MANIFEST = "m2v_onnx"
