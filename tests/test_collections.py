@@ -293,3 +293,23 @@ def test_milvus_lites_types_are_told_before_anything_is_made(
     assert main(command) == 1
     assert "Milvus Lite takes float32 vectors, got int8" in capsys.readouterr().err
     assert not Path(uri).exists()
+
+
+def test_no_column_of_json_lines_is_left_out(tmp_path: Path) -> None:
+    """Arrow takes the columns from the first block; one that comes later is told."""
+    path = tmp_path / "a.jsonl"
+    rows = [{"id": i, "text": "x" * 40} | ({"late": 1} if i > 35_000 else {}) for i in range(36_000)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match="unexpected field"):
+        list(open_table(path).batches(1000))
+
+
+def test_numbers_of_csv_stay_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text,year\n007,hello,1999\n8,NA,2000\n,x,\n")
+    table = open_table(tmp_path / "a.csv")
+    assert [str(t) for t in table.schema.types] == ["string", "string", "int64"]
+    (batch,) = table.batches(10)
+    assert batch.to_pydict() == {"id": ["007", "8", ""], "text": ["hello", "NA", "x"], "year": [1999, 2000, None]}
+    (tmp_path / "b.csv").write_text("id,text\n" + "1,abcdefgh\n" * 200_000 + "007,x\n")
+    with pytest.raises(ValueError, match="column 'id' is of whole numbers at the begin"):
+        list(open_table(tmp_path / "b.csv").batches(1000))

@@ -1,6 +1,6 @@
 """Tables as Arrow batches, wherever they are: files, folders, and tables in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,20 +78,95 @@ def _of_files(path: Path) -> Table:
     if len(formats) != 1 or None in formats:
         got = ", ".join(sorted(map(str, formats - {None}))) or ("no such file" if path.is_dir() else path.name)
         raise ValueError(f"{path}: expected files of one format, {', '.join(FORMATS)}, .jsonl.gz or .csv.gz, got {got}")
+    kind = formats.pop()
     try:
-        found = dataset.dataset([str(each) for each in files], format=formats.pop())
-        rows = found.count_rows() if isinstance(found.format, dataset.ParquetFileFormat) else None
+        if kind in ("json", "csv"):
+            schema, rows, batches = _of_json(files) if kind == "json" else _of_csv(files)
+        else:
+            found = dataset.dataset([str(each) for each in files], format=kind)
+            rows = found.count_rows() if kind == "parquet" else None
+            schema = found.schema
+
+            def batches(size: int) -> "Iterator[pa.RecordBatch]":
+                # By default Arrow reads sixteen batches of four files ahead: memory that grows with row groups.
+                return found.to_batches(batch_size=size, batch_readahead=2, fragment_readahead=1)  # type: ignore[no-any-return]
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path}: it cannot be read ({error}): write it again") from error
 
-    def batches(size: int) -> "Iterator[pa.RecordBatch]":
+    def checked(size: int) -> "Iterator[pa.RecordBatch]":
         try:
-            # By default Arrow reads sixteen batches of four files ahead, which is memory that grows with row groups.
-            yield from found.to_batches(batch_size=size, batch_readahead=2, fragment_readahead=1)
+            yield from batches(size)
         except pa.ArrowInvalid as error:
             raise ValueError(f"{path}: it is damaged, or its rows differ ({error}): write it again") from error
 
-    return Table(str(path), found.schema, rows, batches)
+    return Table(str(path), schema, rows, checked)
+
+
+def _of_json(files: Sequence[Path]) -> "tuple[pa.Schema, None, Callable[[int], Iterator[pa.RecordBatch]]]":
+    """JSON lines. Columns are those of the first block: one that comes later is an error, not left out."""
+    import pyarrow as pa
+    from pyarrow import json
+
+    schema = json.open_json(pa.input_stream(str(files[0]))).schema
+    strict = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+
+    def batches(size: int) -> "Iterator[pa.RecordBatch]":
+        for each in files:
+            for batch in json.open_json(pa.input_stream(str(each)), parse_options=strict):
+                for begin in range(0, batch.num_rows, size):
+                    yield batch.slice(begin, size)
+
+    return schema, None, batches
+
+
+def _of_csv(files: Sequence[Path]) -> "tuple[pa.Schema, None, Callable[[int], Iterator[pa.RecordBatch]]]":
+    """CSV. A column of whole numbers stays text where a number of the first block would be written otherwise: 007 say.
+    Behind the first block such a number is an error.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    def opened(path: Path, types: "dict[str, pa.DataType]") -> "csv.CSVStreamingReader":
+        return csv.open_csv(pa.input_stream(str(path)), convert_options=csv.ConvertOptions(column_types=types))
+
+    schema = opened(files[0], {}).schema
+    texts = {field.name: pa.string() for field in schema if pa.types.is_integer(field.type)}
+    first = opened(files[0], texts).read_next_batch()
+    texts = {name: kind for name, kind in texts.items() if _as_numbers(first.column(name)) is not None}
+    types = {field.name: pa.string() for field in schema if pa.types.is_integer(field.type)}
+    schema = pa.schema([(f.name, f.type if f.name in texts or f.name not in types else pa.string()) for f in schema])
+
+    def batches(size: int) -> "Iterator[pa.RecordBatch]":
+        for each in files:
+            for batch in opened(each, {f.name: f.type for f in schema} | texts):
+                columns = []
+                for name, column in zip(schema.names, batch.columns, strict=True):
+                    numbers = _as_numbers(column) if name in texts else column
+                    if numbers is None:
+                        raise ValueError(
+                            f"{each}: column {name!r} is of whole numbers at the begin, and has others later, or such"
+                            " that begin with 0: write the table as Parquet, where columns have types"
+                        )
+                    columns.append(numbers)
+                whole = pa.record_batch(columns, schema=schema)
+                for begin in range(0, whole.num_rows, size):
+                    yield whole.slice(begin, size)
+
+    return schema, None, batches
+
+
+def _as_numbers(column: "pa.Array") -> "pa.Array | None":
+    """None where one is written otherwise than the number: 007 say."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    column = compute.if_else(compute.equal(column, ""), pa.scalar(None, pa.string()), column)
+    try:
+        numbers = column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    same = compute.all(compute.equal(numbers.cast(pa.string()), column)).as_py()
+    return numbers if same in (True, None) else None
 
 
 def _format(path: Path) -> str | None:

@@ -298,7 +298,7 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
             _metadata(session),
             lambda: TextGraph(Session(files.checked(path), config)),
             lambda: _with_tokenizers(files, config, session),
-            shares=files.manifest.get(TOKENIZER, {}).get("size", 0) <= SHARED_BYTES,
+            shares=not _reads_long(files),
         )
     if "utf8" in session.inputs and tokenizer != "tokenizers":
         return _text_encoder(session, replace(files, graph=files.folder / BAG), config)
@@ -325,10 +325,17 @@ class LibraryDiffers(InvalidModelError):
     """A fast library makes other token ids than the bundle's golden ones or probes, or these cannot be read."""
 
 
+def _reads_long(files: ModelFiles) -> bool:
+    """Whether tokenizer.json takes long to read."""
+    return int(files.manifest.get(TOKENIZER, {}).get("size", 0)) > SHARED_BYTES
+
+
 def _fast_library(files: ModelFiles) -> FastLibrary | None:
     """The one that may serve, where it is installed: bundles of Unigram and BPE models have probes."""
     if files.golden is None or not files.tokenizer.is_file():
         return None
+    if files.text and _reads_long(files):
+        return None  # text.onnx makes its first vectors before the library has read that
     if files.probes is not None:
         return "splintr" if find_spec("splintr") else None
     return "nanotoken" if find_spec("nanotoken") else None
