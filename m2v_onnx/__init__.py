@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any
 from m2v_onnx import telemetry
 
 if TYPE_CHECKING:
+    from m2v_onnx.corpus.collections import index_documents, search_documents
+    from m2v_onnx.corpus.columns import embed_table
+    from m2v_onnx.corpus.on_ray import embed_dataset
     from m2v_onnx.errors import (
+        CollectionError,
         ExportError,
         InvalidModelError,
         InvalidTextError,
         M2vOnnxError,
         MissingExtraError,
         ModelNotFoundError,
+        UploadError,
     )
     from m2v_onnx.milvus import Model2VecEmbeddingFunction
     from m2v_onnx.model import OnnxStaticModel
@@ -22,15 +27,22 @@ _HOMES = {
     "Model2VecEmbeddingFunction": "milvus",
     "OnnxStaticModel": "model",
     "OnnxStaticModelPipeline": "pipeline",
+    "embed_dataset": "corpus.on_ray",
+    "embed_table": "corpus.columns",
+    "index_documents": "corpus.collections",
+    "search_documents": "corpus.collections",
+    "CollectionError": "errors",
     "ExportError": "errors",
     "InvalidModelError": "errors",
     "InvalidTextError": "errors",
     "M2vOnnxError": "errors",
     "MissingExtraError": "errors",
     "ModelNotFoundError": "errors",
+    "UploadError": "errors",
 }
 
 __all__ = [
+    "CollectionError",
     "ExportError",
     "InvalidModelError",
     "InvalidTextError",
@@ -40,6 +52,11 @@ __all__ = [
     "ModelNotFoundError",
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
+    "UploadError",
+    "embed_dataset",
+    "embed_table",
+    "index_documents",
+    "search_documents",
 ]
 
 

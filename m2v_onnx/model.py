@@ -16,7 +16,7 @@ from m2v_onnx.models.locate import LocateOptions, locate
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.batching import Workers, batches, default_threads, in_order, shared
-from m2v_onnx.vectors.dtypes import VectorType, as_type
+from m2v_onnx.vectors.dtypes import BitOrder, VectorType, as_type
 from m2v_onnx.vectors.encoder import TokenizerName, open_encoder
 from m2v_onnx.vectors.session import Provider, SessionConfig, Vectors, Wanted
 from m2v_onnx.vectors.texts import as_texts, checked_texts
@@ -50,8 +50,8 @@ class RuntimeOptions(TypedDict, total=False):
     :ivar providers: onnxruntime's execution providers; the CPU by default.
     :ivar threads: batches worked on at once; by default the cores that the process may use.
     :ivar session_options: an ``onnxruntime.SessionOptions``; by default one thread a run.
-    :ivar tokenizer: where token ids come from: "nanotoken", "graph", "tokenizers", or by default the first of them
-        that serves.
+    :ivar tokenizer: where token ids come from: "nanotoken", "splintr", "graph", "tokenizers", or by default the first
+        of them that serves.
     """
 
     providers: Sequence[Provider]
@@ -159,7 +159,7 @@ class OnnxStaticModel:
 
     @property
     def tokens_from(self) -> TokenizerName:
-        """Where token ids come from: "nanotoken", "graph" or "tokenizers"."""
+        """Where token ids come from: "nanotoken", "splintr", "graph" or "tokenizers"."""
         return self._encoder.tokens_from
 
     def encode(
@@ -171,6 +171,7 @@ class OnnxStaticModel:
         normalize: bool | None = None,
         batch_size: int = BATCH_SIZE,
         dtype: VectorType = "float32",
+        bitorder: BitOrder = "big",
     ) -> npt.NDArray[Any]:
         """Make the vectors of some texts.
 
@@ -181,7 +182,8 @@ class OnnxStaticModel:
         :param normalize: whether to divide by the L2 norm; by default the model's.
         :param batch_size: texts tokenized at a time.
         :param dtype: "float32", "float16", "bfloat16", "int8" (each vector scaled to its largest value) or "binary" (a
-            bit a dimension); ``m2v_onnx.vectors.dtypes`` says more.
+            bit a dimension); docs/stores.md says which store takes which.
+        :param bitorder: for "binary": "big", the first dimension in a byte's highest bit, or "little", for sqlite-vec.
         :return: float32, or the dtype, [N, dim]; [dim] for a single text. Zeros for a text without tokens.
         :raises TypeError: for something that is no text.
         :raises InvalidTextError: for a text with a lone surrogate.
@@ -190,20 +192,20 @@ class OnnxStaticModel:
         length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
         wanted = self._kind(normalize)
         if isinstance(sentences, str):
-            return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype)
+            return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype, bitorder)
         size = at_least_one("batch_size", batch_size)
         given = as_texts(sentences)
         texts = given if isinstance(given, (list, tuple)) else list(given)
         if len(texts) <= FEW_TEXTS and len(texts) <= size and not show_progress_bar:
-            return as_type(self._encoder.vectors(checked_texts(texts), length, wanted), dtype)
-        none = self._none_of(dtype)
+            return as_type(self._encoder.vectors(checked_texts(texts), length, wanted), dtype, bitorder)
+        none = self._none_of(dtype, bitorder)
         vectors = np.empty((len(texts), *none.shape[1:]), none.dtype)
         done = 0
         # A share for each thread, but no more texts than asked for at a time.
         size = min(size, max(FEW_TEXTS, -(-len(texts) // (SHARES * self.threads))))
         results = self._batches(texts, size, length, wanted)
         for batch in _progress(results, len(texts)) if show_progress_bar else results:
-            vectors[done : done + len(batch)] = as_type(batch, dtype)
+            vectors[done : done + len(batch)] = as_type(batch, dtype, bitorder)
             done += len(batch)
         return vectors
 
@@ -216,6 +218,7 @@ class OnnxStaticModel:
         normalize: bool | None = None,
         batch_size: int = BATCH_SIZE,
         dtype: VectorType = "float32",
+        bitorder: BitOrder = "big",
     ) -> Iterator[npt.NDArray[Any]]:
         """As ``encode``, for a stream of texts of any length: only a few batches are in memory.
 
@@ -225,7 +228,7 @@ class OnnxStaticModel:
 
         :return: float32, or the dtype, [batch_size, dim] a batch, in order; the last one may be shorter.
         """
-        self._none_of(dtype)
+        self._none_of(dtype, bitorder)
         results = self.results_iter(
             sentences,
             self._kind(normalize),
@@ -233,7 +236,7 @@ class OnnxStaticModel:
             max_length=max_length,
             batch_size=batch_size,
         )
-        return (as_type(batch, dtype) for batch in results)
+        return (as_type(batch, dtype, bitorder) for batch in results)
 
     def results_iter(
         self,
@@ -256,16 +259,47 @@ class OnnxStaticModel:
         total = len(given) if isinstance(given, Sequence) else None
         return _progress(results, total) if show_progress_bar else results
 
-    def tokenize(self, sentences: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text, truncated to the model's max_length, without special and unknown tokens.
+    def encode_counted(self, texts: Sequence[str], *, normalize: bool | None = None) -> tuple[Vectors, int]:
+        """As ``encode``, all in the caller's own thread, and count the tokens: what a server tells its clients.
+
+        :param texts: a list of them.
+        :return: float32 [N, dim], and how many tokens all texts have, truncated and without unknown ones.
+        """
+        tokens = 0
+
+        def add(more: int) -> None:
+            nonlocal tokens
+            tokens += more
+
+        vectors = self._encoder.vectors(checked_texts(texts), self.max_length, self._kind(normalize), add)
+        return vectors, tokens
+
+    def encode_as_sequence(
+        self, sentences: str | Iterable[str], *, max_length: int | None = None
+    ) -> Vectors | list[Vectors]:
+        """Make a vector of each token, as model2vec's method of this name.
+
+        :param max_length: tokens that a text is truncated to. As in model2vec there is no limit by default.
+        :return: float32 [T, dim] for each text, without unknown tokens and not normalized; for a single text its array.
+        """
+        length = token_limit(max_length)
+        if isinstance(sentences, str):
+            return self._encoder.token_vectors([sentences], length)[0]
+        return self._encoder.token_vectors(checked_texts(list(as_texts(sentences))), length)
+
+    def tokenize(self, sentences: Sequence[str], *, max_length: int | Unset | None = UNSET) -> list[list[int]]:
+        """The token ids of each text, truncated, without special and unknown tokens.
 
         As in model2vec the text is not cut before: that is ``encode``'s.
-        """
-        return self._encoder.tokenize(checked_texts(list(as_texts(sentences))), self.max_length)
 
-    def _none_of(self, dtype: VectorType) -> npt.NDArray[Any]:
+        :param max_length: tokens that a text is truncated to, None for no limit; by default the model's.
+        """
+        length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
+        return self._encoder.tokenize(checked_texts(list(as_texts(sentences))), length)
+
+    def _none_of(self, dtype: VectorType, bitorder: BitOrder) -> npt.NDArray[Any]:
         """No vectors of a type: its numpy dtype and its width. :raises ValueError: when there is no such type."""
-        return as_type(np.zeros((0, self.dim), np.float32), dtype)
+        return as_type(np.zeros((0, self.dim), np.float32), dtype, bitorder)
 
     def _kind(self, normalize: bool | None) -> Wanted:
         return "unit" if (self.normalize if normalize is None else normalize) else "mean"

@@ -103,3 +103,24 @@ def test_pymilvus_takes_them(dtype: str) -> None:
             assert entity_helper._convert_to_vector_bytes(vector, kinds[dtype]) == vector.tobytes()
         elif dtype == "binary":
             assert entity_helper._normalize_byte_vector_row(DataType.BINARY_VECTOR, vector) == vector.tobytes()
+
+
+def test_order_of_bits(potion: OnnxStaticModel) -> None:
+    """The first dimension in a byte's lowest bit, for sqlite-vec, one text or many, at once or as a stream."""
+    positive = potion.encode(CORPUS) > 0
+    packed = potion.encode(CORPUS, dtype="binary", bitorder="little")
+    np.testing.assert_array_equal(np.unpackbits(packed, axis=1, bitorder="little"), positive)
+    np.testing.assert_array_equal(packed & 1, positive[:, ::8])
+    streamed = potion.encode_iter(CORPUS, batch_size=3, dtype="binary", bitorder="little")
+    assert_near(np.concatenate(list(streamed)), packed, "binary")
+    assert_near(potion.encode(CORPUS[0], dtype="binary", bitorder="little")[None], packed[:1], "binary")
+    many = potion.encode(CORPUS * (300 // len(CORPUS) + 1), dtype="binary", bitorder="little")
+    assert_near(many[: len(packed)], packed, "binary")
+
+
+def test_orders_that_are_refused(potion: OnnxStaticModel) -> None:
+    with pytest.raises(ValueError, match="bitorder: expected one of big, little, got 'middle'"):
+        potion.encode(["a"], dtype="binary", bitorder="middle")  # type: ignore[arg-type]
+    for encode in (potion.encode, potion.encode_iter):
+        with pytest.raises(ValueError, match="bitorder 'little' is for dtype binary, got dtype 'int8'"):
+            encode(["a"], dtype="int8", bitorder="little")

@@ -1,4 +1,4 @@
-"""model.onnx as other engines need it: common operators, and right vectors in an evaluator that is not onnxruntime."""
+"""plain.onnx as other engines need it: common operators, and right vectors in an evaluator that is not onnxruntime."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from m2v_onnx import OnnxStaticModel
-from m2v_onnx.models.format import BAG, CONFIG, GOLDEN, MANIFEST, ONE, PADDED, TEXT
+from m2v_onnx.models.format import BAG, CONFIG, GOLDEN, MANIFEST, ONE, PLAIN, TEXT
 
 ROOT = Path(__file__).parents[1]
 BUNDLES = [ROOT / "models" / f"potion-base-{size}-onnx" for size in ("2M", "8M")]
@@ -25,14 +25,14 @@ COMMON = {
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
 def test_common_operators_and_no_sizes_made_up(bundle: Path) -> None:
-    model = onnx.load(bundle / PADDED, load_external_data=False)
+    model = onnx.load(bundle / PLAIN, load_external_data=False)
     assert {node.op_type for node in model.graph.node} <= COMMON
     assert not model.graph.value_info
     names = {dim.dim_param for info in model.graph.input for dim in info.type.tensor_type.shape.dim}
     assert names == {"N", "L"}
 
 
-@pytest.mark.parametrize("path", [BAG, ONE, PADDED, TEXT])
+@pytest.mark.parametrize("path", [BAG, ONE, PLAIN, TEXT])
 def test_defaults_that_engines_differ_in_are_written_out(path: str) -> None:
     """rten takes a Slice without axes for one of all axes; tinygrad needs GatherElements' axis."""
 
@@ -54,7 +54,7 @@ def test_defaults_that_engines_differ_in_are_written_out(path: str) -> None:
 
 def test_golden_vectors_in_another_evaluator() -> None:
     golden = json.loads((BUNDLES[0] / GOLDEN).read_bytes())
-    evaluator = ReferenceEvaluator(onnx.load(BUNDLES[0] / PADDED))
+    evaluator = ReferenceEvaluator(onnx.load(BUNDLES[0] / PLAIN))
 
     def vectors(ids: list[list[int]], width: int) -> npt.NDArray[np.float32]:
         grid = np.zeros((len(ids), width), np.int64)
@@ -77,7 +77,7 @@ def test_golden_vectors_in_another_evaluator() -> None:
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)
 def test_config_names_the_graph_for_each_kind_of_engine(bundle: Path) -> None:
     graphs = json.loads((bundle / CONFIG).read_bytes())[MANIFEST]["graphs"]
-    assert graphs == {"onnxruntime": [BAG, ONE, TEXT], "other engines": [PADDED]}
+    assert graphs == {"onnxruntime": [BAG, ONE, TEXT], "other engines": [PLAIN]}
 
 
 def test_a_provider_that_the_build_lacks_is_refused() -> None:

@@ -28,8 +28,9 @@ from m2v_export.graphs.kinds import bag_graph
 from m2v_export.text import wordpiece
 from m2v_export.text.kinds import KINDS, TokenizerKind
 from m2v_onnx import ModelNotFoundError, OnnxStaticModel
+from m2v_onnx.commands.main import main
 from m2v_onnx.models.bundle import sha256
-from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE, TEXT
+from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE, TEXT, VARIANTS
 from m2v_onnx.ort import onnxruntime
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE, CORPUS, POTION, ROOT, Pair, make_tokenizer
 
@@ -127,7 +128,7 @@ def test_single_file(tmp_path: Path, bundles: dict[str, Path]) -> None:
     """Each graph stands alone: it runs from bytes, with no file beside it, and gives the same vectors."""
     bundle = export_model(POTION, tmp_path / "single", single_file=True).folder
     assert set(contents(bundle)) - {TEXT} == BUNDLE_FILES - {TABLE}
-    assert "transformers.js_config" not in read_json(bundle / "config.json")
+    assert read_json(bundle / "config.json")["transformers.js_config"] == {"dtype": "fp32"}
     model, outside = (OnnxStaticModel.from_pretrained(folder) for folder in (bundle, bundles["potion"]))
     np.testing.assert_array_equal(model.encode(CORPUS), outside.encode(CORPUS))
     for path in (BAG, ONE, PADDED):
@@ -138,6 +139,77 @@ def test_single_file(tmp_path: Path, bundles: dict[str, Path]) -> None:
         if second is not None:
             feeds[second[0]] = np.array(second[1])
         assert session.run(["sentence_embedding"], feeds)[0].shape == (1, 64)
+
+
+def padded_vectors(path: Path) -> Any:
+    feeds = {"input_ids": np.array([[0, 5, 7], [9, 3, 0]]), "attention_mask": np.array([[1, 1, 1], [1, 1, 0]])}
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return session.run(["sentence_embedding"], feeds)[0]
+
+
+def test_all_precisions(tmp_path: Path, small: Path) -> None:
+    """model.onnx as it was, and beside it what --precision gives, each in one file that runs from bytes."""
+    bundle = export_model(small, tmp_path / "all", all_precisions=True).folder
+    assert set(contents(bundle)) == BUNDLE_FILES | set(VARIANTS)
+    plain = export_model(small, tmp_path / "plain").folder
+    for path in (BAG, ONE, PADDED, TABLE, "golden.json", "tokenizer.json"):
+        assert (bundle / path).read_bytes() == (plain / path).read_bytes()
+    config = read_json(bundle / "config.json")
+    assert config["transformers.js_config"] == {"use_external_data_format": {"model.onnx": 1}}
+    assert config["m2v_onnx"]["files"].keys() == BUNDLE_FILES - {"config.json"}
+    assert config["m2v_onnx"]["variants"].keys() == VARIANTS.keys()
+    for precision in set(VARIANTS.values()):
+        alone = export_model(small, tmp_path / precision, precision=precision, single_file=True).folder
+        for path in (path for path, of in VARIANTS.items() if of == precision):
+            assert config["m2v_onnx"]["variants"][path]["sha256"] == sha256(bundle / path)
+            np.testing.assert_array_equal(padded_vectors(bundle / path), padded_vectors(alone / PADDED))
+    assert OnnxStaticModel.from_pretrained(bundle / "onnx" / "model_q4.onnx").encode("the whale").shape == (24,)
+
+
+def test_all_precisions_are_verified(tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that are in the folder; a download has none."""
+    bundle = export_model(small, tmp_path / "all", all_precisions=True).folder
+    assert verify_bundle(bundle, small).variants.keys() == VARIANTS.keys()
+    (bundle / "onnx" / "model_fp16.onnx").unlink()
+    assert main(["verify", str(bundle)]) == main(["info", str(bundle)]) == 0
+    out = capsys.readouterr().out
+    assert "onnx/model_fp16.onnx: not in the folder, not checked\n" in out
+    assert out.count("onnx/model_fp16.onnx") == 1
+    assert out.count("  onnx/model_q4.onnx\n") == 1
+    assert verify_bundle(bundle).variants.keys() == VARIANTS.keys() - {"onnx/model_fp16.onnx"}
+    with (bundle / "onnx" / "model_q4.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ValueError, match=r"model_q4.onnx: expected sha256"):
+        verify_bundle(bundle)
+
+
+def test_all_precisions_of_a_narrow_table(sources: dict[str, Path], tmp_path: Path) -> None:
+    """A wider table than the source's would hold no more: that file has the source's own, and a note says so."""
+    report = export_model(sources["rs-int8"], tmp_path / "all", all_precisions=True)
+    assert [note.partition(" has ")[0] for note in report.notes if " has the source's own" in note] == [
+        "onnx/model_fp16.onnx"
+    ]
+    assert report.differences.variants["onnx/model_fp16.onnx"] == pytest.approx(1, abs=1e-9)
+
+
+def test_all_precisions_of_large_values(tmp_path: Path) -> None:
+    """Beyond float16: that file is left out, and a note says why."""
+    tokenizer = make_tokenizer("wordlevel")
+    table = np.random.default_rng(1).normal(size=(tokenizer.get_vocab_size(), 8)).astype(np.float32) * 100_000
+    report = export_model(StaticModel(vectors=table, tokenizer=tokenizer), tmp_path / "all", all_precisions=True)
+    assert report.differences.variants.keys() == VARIANTS.keys() - {"onnx/model_fp16.onnx"}
+    assert any(note.startswith("There is no onnx/model_fp16.onnx: precision float16: it ends") for note in report.notes)
+
+
+def test_all_precisions_and_one(tmp_path: Path, small: Path) -> None:
+    with pytest.raises(ValueError, match=r"precision 'int8' and all_precisions: .* give one of the two"):
+        export_model(small, tmp_path / "out", precision="int8", all_precisions=True)
+
+
+def test_no_limit_in_tokenizer_config(bundles: dict[str, Path]) -> None:
+    """transformers writes 1e30 for it; FastEmbed refuses a bundle without a number that fits an int64."""
+    settings = read_json(bundles["made-unlimited"] / "tokenizer_config.json")
+    assert (settings["model_max_length"], settings["max_length"]) == (int(1e30), 2**31 - 1)
 
 
 def test_single_file_that_onnx_would_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
@@ -267,7 +339,7 @@ def test_config_for_other_programs(bundles: dict[str, Path]) -> None:
     assert config["pad_token_id"] == tokenizer.token_to_id("[PAD]")
     assert config["normalize"] is True
     assert config["embedding_dtype"] == "float32"
-    assert config["transformers.js_config"] == {"use_external_data_format": {"model.onnx": 1}}
+    assert config["transformers.js_config"] == {"dtype": "fp32", "use_external_data_format": {"model.onnx": 1}}
     source = read_json(POTION / "config.json")
     assert {key: config[key] for key in source if key not in config.keys() & {"architectures", "model_type"}} == {
         key: value for key, value in source.items() if key not in {"architectures", "model_type"}

@@ -1,169 +1,27 @@
-"""Models from the Hub: a small server that answers like it, and processes that ask it through HF_ENDPOINT."""
+"""Models from the Hub: tests/hub_server.py answers like it."""
 
-import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
 
 from m2v_onnx import OnnxStaticModel
 from tests.conftest import POTION, POTION_BUNDLE
-
-TOKEN = "hf_secret"
-
-Script = Callable[..., "Answer"]
-
-
-@dataclass
-class Hub:
-    """Repositories by name, each with the files of its revisions; what was asked for."""
-
-    endpoint: str = ""
-    repositories: dict[str, dict[str, Path]] = field(default_factory=dict)
-    private: set[str] = field(default_factory=set)
-    asked: list[str] = field(default_factory=list)
-
-    def add(self, name: str, folder: Path, revision: str = "main") -> str:
-        """:return: the commit."""
-        self.repositories.setdefault(name, {})[revision] = folder
-        return commit(name, revision)
-
-    def folder(self, name: str, revision: str) -> tuple[Path, str] | None:
-        """A revision's files, by its name or commit."""
-        for known, folder in self.repositories.get(name, {}).items():
-            if revision in (known, commit(name, known)):
-                return folder, commit(name, known)
-        return None
-
-    @property
-    def downloads(self) -> list[str]:
-        return [path.split("/resolve/")[1].partition("/")[2] for path in self.asked if path.startswith("GET /")
-                and "/resolve/" in path]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a process printed, and how it ended."""
-
-    out: str
-    error: str
-    code: int
-
-
-def commit(name: str, revision: str) -> str:
-    return hashlib.sha1(f"{name} {revision}".encode()).hexdigest()
-
-
-class Handler(BaseHTTPRequestHandler):
-    """What huggingface_hub's snapshot_download asks for."""
-
-    protocol_version = "HTTP/1.1"
-    hub: Hub
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, body: bool) -> None:
-        path = unquote(urlsplit(self.path).path)
-        self.hub.asked.append(f"{self.command} {path}")
-        parts = path.strip("/").split("/")
-        api = parts[:2] == ["api", "models"]
-        name = "/".join(parts[2:4] if api else parts[:2])
-        if name not in self.hub.repositories:
-            return self._send(404, b"Repository not found", {"X-Error-Code": "RepoNotFound"}, body)
-        if name in self.hub.private and self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return self._send(401, b"Invalid username or password.", {}, body)
-        rest = parts[4:] if api else parts[2:]
-        found = self.hub.folder(name, rest[1] if len(rest) > 1 else "main")
-        if found is None:
-            return self._send(404, b"Revision not found", {"X-Error-Code": "RevisionNotFound"}, body)
-        folder, sha = found
-        if api:
-            return self._send(200, json.dumps(self._facts(name, folder, sha, rest[:1])).encode(), {}, body)
-        file = folder / "/".join(rest[2:])
-        if not file.is_file():
-            return self._send(404, b"Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha}, body)
-        content = file.read_bytes()
-        headers = {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": sha}
-        return self._send(200, content, headers, body)
-
-    def _facts(self, name: str, folder: Path, sha: str, kind: list[str]) -> Any:
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        places = [path.relative_to(folder).as_posix() for path in files]
-        if kind == ["tree"]:
-            return [
-                {
-                    "type": "file",
-                    "path": place,
-                    "size": path.stat().st_size,
-                    "oid": hashlib.sha1(place.encode()).hexdigest(),
-                }
-                for place, path in zip(places, files, strict=True)
-            ]
-        return {"_id": "1", "id": name, "modelId": name, "sha": sha, "private": False, "tags": [], "downloads": 0,
-                "likes": 0, "siblings": [{"rfilename": place} for place in places]}  # fmt: skip
-
-    def _send(self, code: int, content: bytes, headers: dict[str, str], body: bool) -> None:
-        self.send_response(code)
-        for key, value in headers.items():
-            self.send_header(key, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
+from tests.hub_server import TOKEN, Answer, Hub, Script, runner, serving
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
-    hub = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": hub}))
-    hub.endpoint = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield hub
-    server.shutdown()
-    server.server_close()
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    with serving(tmp_path / "repositories") as hub:
+        yield hub
 
 
 @pytest.fixture
 def run(hub: Hub, tmp_path: Path) -> Script:
-    """Run Python, or with ``cli`` our command, in a process whose Hub is ours and whose caches are the test's."""
-
-    def start(code: str, *arguments: str, cli: bool = False, **environment: str) -> Answer:
-        variables = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        variables |= {
-            "HF_ENDPOINT": hub.endpoint,
-            "HF_HOME": str(tmp_path / "hf"),
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "M2V_ONNX_CACHE": str(tmp_path / "cache"),
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
-        }
-        script = "import sys; from m2v_onnx.commands.main import main; sys.exit(main(sys.argv[1:]))" if cli else code
-        command = [sys.executable, "-c", script, *([code] if cli else []), *arguments]
-        done = subprocess.run(command, env=variables | environment, capture_output=True, text=True, timeout=120)
-        return Answer(done.stdout.strip(), done.stderr.strip(), done.returncode)
-
-    return start
+    return runner(hub, tmp_path)
 
 
 ENCODE = """

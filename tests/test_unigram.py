@@ -256,6 +256,16 @@ def test_what_cannot_be_exact_is_refused_by_name(change: dict[str, Any], message
         read_tokenizer(Tokenizer.from_str(json.dumps(config)))
 
 
+def test_unknown_tokens_in_a_row_that_are_a_piece_are_refused() -> None:
+    """`tokenizers` would look them up: two dots become the piece of two dots, where one and one are the better way."""
+    config = json.loads(of_known_unknowns().to_str())
+    config["model"]["vocab"].append(["..", -1e4])
+    tokenizer = Tokenizer.from_str(json.dumps(config))
+    assert [tokenizer.id_to_token(i) for i in tokenizer.encode("a..b").ids][1:2] == [".."]
+    with pytest.raises(UnsupportedTokenizer, match=r"may be the piece '\.\.'"):
+        read_tokenizer(tokenizer)
+
+
 def test_normalized_added_tokens_are_refused() -> None:
     tokenizer = Tokenizer.from_str(of_sentences().to_str())
     tokenizer.add_tokens([AddedToken("abc", normalized=True)])

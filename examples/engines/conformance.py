@@ -4,7 +4,7 @@
     python examples/engines/conformance.py openvino rten      some
 
 Each engine is a program that reads batches, a JSON object a line, and writes vectors, a JSON list a line. It is
-installed under .engines/, one after the other, in the version that ENGINES pins. model.onnx must be right in every
+installed under .engines/, one after the other, in the version that ENGINES pins. plain.onnx must be right in every
 engine of ENGINES but those of NOT_RIGHT; the other graphs' verdicts are printed, for docs/engines.md.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from m2v_onnx.models.format import BAG, ONE, PADDED
+from m2v_onnx.models.format import BAG, ONE, PLAIN
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -57,7 +57,7 @@ ENGINES = (
 
 
 NOT_RIGHT = ("onnxruntime_openvino", "tract", "tinygrad", "ncnn")
-"""Engines that model.onnx is not held to, for no run of theirs has finished: docs/engines.md."""
+"""Engines that plain.onnx is not held to, for no run of theirs has finished: docs/engines.md."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Batch:
 
     def feeds(self, graph: str) -> dict[str, dict[str, list[int]]]:
         flat = [i for text in self.ids for i in text]
-        if graph == PADDED:
+        if graph == PLAIN:
             width = max([1, *map(len, self.ids)])  # at least one: few engines know a side of nothing
             grid = [i for text in self.ids for i in [*text, *[0] * (width - len(text))]]
             mask = [int(place < len(text)) for text in self.ids for place in range(width)]
@@ -174,13 +174,13 @@ def main() -> None:
         print(f"{engine.name}: installed in {time.monotonic() - begun:.0f} s", flush=True)
         for precision, bundle in bundles.items():
             tolerance = TOLERANCE.get(precision, 1e-6)
-            for graph in (PADDED, ONE, BAG):
+            for graph in (PLAIN, ONE, BAG):
                 found = verdict(command, bundle / graph, list(batches(bundle, graph)), tolerance)
                 print(f"  {precision:8} {graph:16} {found}", flush=True)
-                if graph == PADDED and found != "right" and engine.name not in NOT_RIGHT:
+                if graph == PLAIN and found != "right" and engine.name not in NOT_RIGHT:
                     failures.append(f"{engine.name}, {precision}")
     if failures:
-        sys.exit(f"{PADDED} is not right in {'; '.join(failures)}")
+        sys.exit(f"{PLAIN} is not right in {'; '.join(failures)}")
 
 
 if __name__ == "__main__":

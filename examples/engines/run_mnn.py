@@ -10,7 +10,7 @@ import numpy as np
 from feeds import answer
 
 INPUTS = {
-    "model.onnx": ["input_ids", "attention_mask"],
+    "plain.onnx": ["input_ids", "attention_mask"],
     "bag.onnx": ["input_ids", "offsets"],
     "one.onnx": ["input_ids"],
 }

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 from onnx import ModelProto
 
 from m2v_export.bundle.card import card
-from m2v_export.bundle.check import Differences, check_bundle
+from m2v_export.bundle.check import Differences, check_bundle, check_variant
 from m2v_export.bundle.check_text import check_text_ids
 from m2v_export.bundle.companions import config, tokenizer_files, write_tokenizer
-from m2v_export.bundle.golden import TEXTS, dump, golden
+from m2v_export.bundle.golden import TEXTS, dump, golden, probes_of, vectors_of
 from m2v_export.bundle.write import new_folder, write_graph, write_single_file, write_table
-from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
+from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph, plain_graph
 from m2v_export.source.model import Source, is_source, read_folder, read_static_model
 from m2v_export.source.model import read_tokenizer as read_tokenizer_file
 from m2v_export.source.outside import Stored
+from m2v_export.source.precision import PRECISIONS
 from m2v_export.source.reduce import reduced
 from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer, text_graph
-from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
+from m2v_onnx.errors import ExportError, InvalidModelError, ModelNotFoundError
 from m2v_onnx.limits import UNSET, Unset, token_limit
 from m2v_onnx.models import hub
-from m2v_onnx.models.bundle import read_bundle, sha256
+from m2v_onnx.models.bundle import read_bundle, sha256, variants_here
 from m2v_onnx.models.format import (
     BAG,
     CARD,
@@ -33,10 +34,13 @@ from m2v_onnx.models.format import (
     MANIFEST,
     ONE,
     PADDED,
+    PLAIN,
+    PROBES,
     PRODUCER,
     TABLE,
     TEXT,
     TOKENIZER,
+    VARIANTS,
 )
 from m2v_onnx.models.locate import MODELS_INSIDE, expanded, model_inside
 from m2v_onnx.models.metadata import Metadata
@@ -52,7 +56,7 @@ class Report:
     """What an export wrote and measured.
 
     :ivar folder: the bundle.
-    :ivar files: {path: {"size": bytes, "sha256": hexadecimal}}.
+    :ivar files: {path: {"size": bytes, "sha256": hexadecimal}}, those in other precisions among them.
     :ivar differences: to model2vec and to the golden vectors.
     :ivar notes: what was left out, and why.
     """
@@ -71,6 +75,7 @@ def export_model(
     max_length: int | Unset | None = UNSET,
     single_file: bool = False,
     precision: str | None = None,
+    all_precisions: bool = False,
     dimensions: int | None = None,
     vocabulary_quantization: int | None = None,
     name: str | None = None,
@@ -87,6 +92,7 @@ def export_model(
     :param max_length: tokens that a text is truncated to, None for no limit; the source's own setting by default.
     :param single_file: put the table into each graph, where one file is wanted.
     :param precision: "float32", "float16", "int8" or "int4" for the table; the source's own by default.
+    :param all_precisions: add model.onnx in float16, int8 and int4, under the names that transformers.js asks for.
     :param dimensions: keep the first so many; all by default.
     :param vocabulary_quantization: cluster the rows into so many, by model2vec; none by default.
     :param name: the source's name in the card; the Hub id or folder's name by default.
@@ -96,11 +102,17 @@ def export_model(
     :return: what was written and measured.
     :raises ModelNotFoundError: when there is no such source.
     :raises InvalidModelError: when the source is damaged, or its parts do not fit.
-    :raises ValueError: for a max_length, dimensions or the like that is no such number.
+    :raises ValueError: for a max_length, dimensions or the like that is no such number, or for a precision together
+        with all of them.
     :raises ExportError: when precision or dimensions do not suit the source, the output cannot be written or fails
         the check; nothing is left behind.
     :raises MissingExtraError: when clustering needs scikit-learn.
     """
+    if all_precisions and precision is not None:
+        raise ValueError(
+            f"precision {precision!r} and all_precisions: model.onnx keeps the source's own precision beside the"
+            " others, as the Hub expects it: give one of the two"
+        )
     model = _read(source, name, revision, token, subfolder)
     model = replace(
         model,
@@ -113,11 +125,20 @@ def export_model(
     with new_folder(out) as folder:
         notes = _write_model(folder, model, single_file)
         differences = _checked_bundle(folder, model)
+        if all_precisions:
+            cosines, more = _write_variants(folder, model)
+            differences, notes = replace(differences, variants=cosines), [*notes, *more]
         files = _list(folder)
         (folder / CARD).write_bytes(card(model, files, differences, notes))
         files = _list(folder)
-        graphs = {engines: [name for name in names if name in files] for engines, names in GRAPHS.items()}
-        manifest = {"format_version": FORMAT_VERSION, "graphs": graphs, "files": files}
+        graphs = {engines: [path for path in paths if path in files] for engines, paths in GRAPHS.items()}
+        manifest: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "graphs": graphs,
+            "files": {path: entry for path, entry in files.items() if path not in VARIANTS},
+        }
+        if all_precisions:
+            manifest["variants"] = {path: entry for path, entry in files.items() if path in VARIANTS}
         (folder / CONFIG).write_bytes(config(model, single_file, MANIFEST, manifest))
     return Report(out, files, differences, notes)
 
@@ -165,7 +186,8 @@ def verify_bundle(
     tokens = TokenizersTokens.of(tokenizer)
     if (folder / TEXT).is_file():
         check_text_ids(folder / TEXT, tokenizer, max_length)
-    return check_bundle(folder, tokens, reference, precision, max_length, head)
+    differences = check_bundle(folder, tokens, reference, precision, max_length, head)
+    return replace(differences, variants={path: check_variant(folder, path) for path in variants_here(files)})
 
 
 def _read(
@@ -201,6 +223,9 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     notes = []
     golden_texts = golden(model)
     (folder / GOLDEN).write_bytes(dump(golden_texts))
+    probes = probes_of(model.tokens())
+    if probes is not None:
+        (folder / PROBES).write_bytes(probes)
     left_out = len(TEXTS) - len(golden_texts["texts"])
     if left_out:
         notes.append(
@@ -225,11 +250,34 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     write(BAG, bag_graph(embedding, _metadata(model, "bag").props()))
     write(ONE, one_graph(embedding, _metadata(model, "one").props()))
     write(PADDED, padded_graph(embedding, _metadata(model, "model").props()))
+    write(PLAIN, plain_graph(embedding, _metadata(model, "plain").props()))
     if text is None:
         return notes
     write(TEXT, text)
     check_text_ids(folder / TEXT, model.tokenizer, model.max_length)
     return notes
+
+
+def _write_variants(folder: Path, model: Source) -> tuple[dict[str, float], list[str]]:
+    """model.onnx in other precisions, each with its table inside.
+
+    :return: of each the least cosine to the golden vectors; notes on what is not as its name says.
+    """
+    cosines, notes = {}, []
+    for path, precision in VARIANTS.items():
+        narrower = PRECISIONS.index(precision) > PRECISIONS.index(model.embedding.precision)
+        variant = replace(model, precision=precision if narrower else None)
+        try:
+            embedding = variant.embedding
+        except ExportError as error:  # float16 ends too early for its values
+            notes.append(f"There is no {path}: {error}.")
+            continue
+        if embedding.precision != precision:
+            notes.append(f"{path} has the source's own table, in {embedding.precision}: {precision} holds no more.")
+        graph = padded_graph(embedding, _metadata(variant, "model").props())
+        write_single_file(folder / path, graph, embedding.tensors)
+        cosines[path] = check_variant(folder, path, vectors_of(golden(variant)["texts"]))
+    return cosines, notes
 
 
 def _checked_bundle(folder: Path, model: Source) -> Differences:

@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
         "m2v-onnx export path/to/model out --precision int4 --dimensions 128",
         "m2v-onnx export path/to/model out --vocabulary-quantization 8000 --no-normalize --name owner/name",
         "m2v-onnx export path/to/model out --single-file",
+        "m2v-onnx export path/to/model out --all-precisions",
         "m2v-onnx export owner/name out --revision v1.0 --subfolder small --token hf_...",
     )
     parser.add_argument("source", metavar="SOURCE", help="a model's folder, or a Hub id")
@@ -27,6 +28,11 @@ def add(commands: Any) -> None:
         "--precision",
         choices=("float32", "float16", "int8", "int4"),
         help="of the table, in the file and in memory; the model's own by default",
+    )
+    parser.add_argument(
+        "--all-precisions",
+        action="store_true",
+        help="add model.onnx in float16, int8 and int4, as an ONNX repository on the Hub has them",
     )
     parser.add_argument(
         "--dimensions", type=at_least_one, metavar="D", help="keep the first D dimensions; all of them by default"
@@ -52,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
         **vector_options(options),
         single_file=options.single_file,
         precision=options.precision,
+        all_precisions=options.all_precisions,
         dimensions=options.dimensions,
         vocabulary_quantization=options.vocabulary_quantization,
         name=options.name,
@@ -70,4 +77,6 @@ def run(options: argparse.Namespace) -> None:
         print(f"largest difference to the golden outputs of the head: {max(report.differences.heads.values()):.1e}")
     if report.differences.cosine is not None:
         print(f"least cosine of a golden vector to model2vec's: {report.differences.cosine:.6f}")
+    for path, cosine in report.differences.variants.items():
+        print(f"{path}: least cosine to the golden vectors: {cosine:.6f}")
     print(f"wrote {report.folder}")

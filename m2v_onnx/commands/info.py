@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     from m2v_onnx import telemetry
     from m2v_onnx.model import OnnxStaticModel
+    from m2v_onnx.models.bundle import variants_here
 
     model = OnnxStaticModel.from_pretrained(options.bundle, **load_options(options))
     rows: dict[str, object] = {
@@ -49,5 +50,6 @@ def run(options: argparse.Namespace) -> None:
             rows["labels"] = ", ".join(map(str, model.metadata.labels))
     for key, value in rows.items():
         print(f"{key + ':':<21}{value}")
-    for name, entry in sorted(model.files.manifest.items()):
+    here = {name: model.files.variants[name] for name in variants_here(model.files)}
+    for name, entry in sorted((model.files.manifest | here).items()):
         print(f"{entry['size']:>13,}  {name}")

@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     need("to verify", ("onnx", "model2vec"))
     from m2v_export import verify_bundle
+    from m2v_onnx.models.bundle import read_bundle
 
     differences = verify_bundle(options.bundle, options.source)
     print("sha256 of every file: as written")
@@ -39,3 +40,9 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name}: largest difference to the golden outputs of the head {distance:.1e}")
     if differences.cosine is not None:
         print(f"model2vec: least cosine of a golden vector {differences.cosine:.6f}")
+    files = read_bundle(options.bundle) if options.bundle.is_dir() else None
+    for path in files.variants if files else ():
+        if path in differences.variants:
+            print(f"{path}: least cosine to the golden vectors {differences.variants[path]:.6f}")
+        else:
+            print(f"{path}: not in the folder, not checked")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, TABLE, TEXT, TOKENIZER
+from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, PROBES, TABLE, TEXT, TOKENIZER
 
 FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
 """Where other exporters put theirs."""
@@ -55,6 +55,16 @@ class ModelFiles:
     def golden(self) -> Path | None:
         path = self.folder / GOLDEN
         return path if MANIFEST in self.config and path.is_file() else None
+
+    @property
+    def probes(self) -> Path | None:
+        """Checksums of token ids, where the bundle has them: Unigram and BPE models do."""
+        return self.folder / PROBES if PROBES in self.manifest else None
+
+    @property
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """The same for the graphs in other precisions, which need not be here; {} where there are none."""
+        return dict(self.config.get(MANIFEST, {}).get("variants", {}))
 
     @property
     def manifest(self) -> dict[str, dict[str, Any]]:
@@ -116,6 +126,11 @@ def check_size(path: Path, expected: int) -> None:
         raise InvalidModelError(f"{path}: expected {expected:,} bytes, got {size:,}: copy it or export the model again")
 
 
+def variants_here(files: ModelFiles) -> list[str]:
+    """Of the graphs in other precisions those that are in the folder: a download leaves them on the Hub."""
+    return [name for name in files.variants if (files.folder / name).is_file()]
+
+
 def check_sizes(files: ModelFiles) -> None:
     """:raises InvalidModelError: for the first file that is missing or of another size than recorded."""
     for name, entry in files.manifest.items():
@@ -125,7 +140,8 @@ def check_sizes(files: ModelFiles) -> None:
 def check_sha256(files: ModelFiles) -> None:
     """:raises InvalidModelError: for the first file that is missing, or whose content is not what was written."""
     check_sizes(files)
-    for name, entry in files.manifest.items():
+    here = {name: files.variants[name] for name in variants_here(files)}
+    for name, entry in (files.manifest | here).items():
         found = sha256(files.folder / name)
         if found != entry["sha256"]:
             raise InvalidModelError(
@@ -148,9 +164,12 @@ def _check_manifest(manifest: Any, path: Path) -> None:
             f"{path}: expected bundle format {FORMAT_VERSION}, got {version!r}:"
             " pip install --upgrade m2v-onnx, or export the model again"
         )
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not all(
+    if not _is_list(manifest.get("files")) or not _is_list(manifest.get("variants", {})):
+        raise InvalidModelError(f"{path}: its list of files is damaged: export the model again")
+
+
+def _is_list(files: Any) -> bool:
+    return isinstance(files, dict) and all(
         isinstance(entry, dict) and isinstance(entry.get("size"), int) and isinstance(entry.get("sha256"), str)
         for entry in files.values()
-    ):
-        raise InvalidModelError(f"{path}: its list of files is damaged: export the model again")
+    )

@@ -52,7 +52,7 @@ def is_repo_id(name: str) -> bool:
     return _REPO_ID.fullmatch(name) is not None
 
 
-def _check_home() -> None:
+def check_home() -> None:
     """:raises ModelNotFoundError: where huggingface_hub would make a folder named ``~`` in the working directory."""
     told = any(os.environ.get(name) for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"))
     if not told and os.path.expanduser("~") == "~":  # noqa: PTH111
@@ -87,7 +87,7 @@ def download(
         raise MissingExtraError(
             f"{repo_id!r} is no file or folder here, and the Hugging Face Hub", "hub", "huggingface_hub"
         ) from error
-    _check_home()
+    check_home()
     prefix = f"{subfolder.strip('/')}/" if subfolder else ""
 
     def fetch(patterns: Sequence[str], **options: Any) -> Path:
@@ -125,7 +125,7 @@ def download(
     except Exception as error:  # its own, and those of its HTTP library, which changes with its version
         looked = "".join(f"{place}; " for place in tried)
         raise ModelNotFoundError(
-            f"no model {repo_id!r}: {looked}the Hub did not give it: {_reason(error, revision)};"
+            f"no model {repo_id!r}: {looked}the Hub did not give it: {reason(error, revision)};"
             f" or run `m2v-onnx export {repo_id} OUT` where there is network and copy the folder OUT here"
         ) from None  # its own traceback is a hundred lines of HTTP; the reason is in the message
     return Snapshot(root / prefix, root.name)
@@ -134,7 +134,7 @@ def download(
 CHECK = "check the name, the token and the network"
 
 
-def _reason(error: Exception, revision: str | None) -> str:
+def reason(error: Exception, revision: str | None) -> str:
     """What the Hub's client complains of, in a few words, and what to check."""
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 

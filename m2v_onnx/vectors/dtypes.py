@@ -1,4 +1,4 @@
-"""Vectors in the types that Milvus stores.
+"""Vectors in the types that Milvus and other stores take: docs/stores.md.
 
 | type | Milvus | bytes | how |
 |---|---|---|---|
@@ -20,11 +20,15 @@ from m2v_onnx.errors import MissingExtraError
 
 VectorType = Literal["float32", "float16", "bfloat16", "int8", "binary"]
 
+BitOrder = Literal["big", "little"]
+
 INT8_LARGEST = 127
 """The code of a vector's largest value; -128 is not used, so that a vector's negative is its codes' negative."""
 
 
-def as_type(vectors: npt.NDArray[np.float32], dtype: VectorType | npt.DTypeLike) -> npt.NDArray[Any]:
+def as_type(
+    vectors: npt.NDArray[np.float32], dtype: VectorType | npt.DTypeLike, bitorder: BitOrder = "big"
+) -> npt.NDArray[Any]:
     """Convert vectors.
 
         >>> as_type(np.array([[0.5, -0.25, 0, 1, 1, -1, -1, 1]], np.float32), "int8")
@@ -34,12 +38,18 @@ def as_type(vectors: npt.NDArray[np.float32], dtype: VectorType | npt.DTypeLike)
 
     :param vectors: float32 [..., dim].
     :param dtype: a name of the table above, or a numpy dtype of that name.
-    :return: that type [..., dim]; for binary uint8 [..., dim / 8], the first dimension in a byte's highest bit. Zero
-        vectors stay zero.
-    :raises ValueError: for another type, and for binary where dim is no multiple of 8.
+    :param bitorder: for binary, where the first dimension goes: "big", a byte's highest bit, as Milvus, FAISS and
+        pgvector have it, or "little", the lowest, as sqlite-vec has it.
+    :return: that type [..., dim]; for binary uint8 [..., dim / 8]. Zero vectors stay zero.
+    :raises ValueError: for another type or order, for binary where dim is no multiple of 8, and for an order of bits
+        where there are none.
     :raises MissingExtraError: for bfloat16 without the package ml_dtypes.
     """
     name = dtype if isinstance(dtype, str) else _name(dtype)
+    if bitorder not in get_args(BitOrder):
+        raise ValueError(f"bitorder: expected one of {', '.join(get_args(BitOrder))}, got {bitorder!r}")
+    if bitorder != "big" and name != "binary":
+        raise ValueError(f"bitorder {bitorder!r} is for dtype binary, got dtype {dtype!r}: leave one of the two out")
     if name == "float32":
         return vectors
     if name == "float16":
@@ -49,7 +59,7 @@ def as_type(vectors: npt.NDArray[np.float32], dtype: VectorType | npt.DTypeLike)
     if name == "int8":
         return _int8(vectors)
     if name == "binary":
-        return _binary(vectors)
+        return _binary(vectors, bitorder)
     raise ValueError(f"dtype: expected one of {', '.join(get_args(VectorType))}, got {dtype!r}")
 
 
@@ -75,8 +85,8 @@ def _int8(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     return codes.astype(np.int8)
 
 
-def _binary(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def _binary(vectors: npt.NDArray[np.float32], bitorder: BitOrder) -> npt.NDArray[np.uint8]:
     dim = vectors.shape[-1]
     if dim % 8:
-        raise ValueError(f"dtype binary: Milvus stores multiples of 8 dimensions, the model has {dim}: take int8")
-    return np.packbits(vectors > 0, axis=-1)
+        raise ValueError(f"dtype binary: stores take multiples of 8 dimensions, the model has {dim}: take int8")
+    return np.packbits(vectors > 0, axis=-1, bitorder=bitorder)

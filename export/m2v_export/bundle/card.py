@@ -6,21 +6,23 @@ from math import floor
 from m2v_export.bundle.check import Differences
 from m2v_export.bundle.snippets import SNIPPETS
 from m2v_export.source.model import Source
-from m2v_onnx.models.format import BAG, PADDED, TABLE, TEXT
+from m2v_onnx.models.format import BAG, PLAIN, TABLE, TEXT, VARIANTS
 
 _PURPOSE = {
     "onnx/bag.onnx": "`input_ids` int64 [T] and `offsets` int64 [N] to `sentence_embedding` float32 [N, dim]",
     "onnx/one.onnx": "`input_ids` int64 [T] of one text, without the unknown token, to its vector: for a query",
     "onnx/model.onnx": "`input_ids` and `attention_mask` int64 [N, L] to `sentence_embedding` and `last_hidden_state`:"
-    " for engines other than onnxruntime, and for programs that pool themselves",
+    " for programs that pool themselves, as transformers.js does",
+    PLAIN: "the same, for engines other than onnxruntime",
     "onnx/text.onnx": "`utf8` uint8 [T] and `offsets` int64 [N] to `sentence_embedding`: no tokenizer needed",
     TABLE: "the table, shared by the graphs",
     "tokenizer.json": "for `tokenizers` and transformers.js; adds no special tokens",
+    **{path: f"`onnx/model.onnx` in {precision}, the table inside" for path, precision in VARIANTS.items()},
     "golden.json": "texts, token ids and vectors to check an implementation against",
 }
 
 _OTHER_ENGINES = (
-    f"onnxruntime reads all graphs. Other engines (OpenVINO, rten, MNN) read `{PADDED}`: it has no"
+    f"onnxruntime reads all graphs. Other engines (OpenVINO, rten, MNN) read `{PLAIN}`: it has no"
     " branches and\nno loops. Fill each batch up to at least one token."
 )
 
@@ -37,7 +39,8 @@ def card(
     front += [f"license: {license_}"] if license_ else []
     front += [f"base_model: {source.name}"] if "/" in source.name else []
     front += [f"language: {source.card['language']}"] if "language" in source.card else []
-    front += ["pipeline_tag: feature-extraction", "tags: [model2vec, static-embeddings, onnx]", "---"]
+    tags = ["model2vec", "static-embeddings", "onnx", *(["transformers.js"] if differences.variants else [])]
+    front += ["pipeline_tag: feature-extraction", f"tags: [{', '.join(tags)}]", "---"]
     rows = [
         f"| `{name}` | {entry['size']:,} | `{entry['sha256']}` | {_PURPOSE.get(name, '')} |"
         for name, entry in sorted(files.items())
@@ -54,6 +57,8 @@ def card(
     least = ""
     if differences.cosine is not None:
         least = f"\n| Least cosine to model2vec on golden.json | {floor(differences.cosine * 1e4) / 1e4} |"
+    for path, cosine in differences.variants.items():
+        least += f"\n| Least cosine of `{path}` to these vectors | {floor(cosine * 1e4) / 1e4} |"
     revision = f" at {source.revision}" if source.revision else ""
     text = f"""{chr(10).join(front)}
 
@@ -103,12 +108,26 @@ offsets = np.cumsum([0, *map(len, ids)])[:-1]
 feeds = {{"input_ids": np.concatenate(ids).astype(np.int64), "offsets": offsets}}
 (vectors,) = session.run(["sentence_embedding"], feeds)
 ```
-{_other_languages() if TEXT in files else ""}
+{_transformers_js() if differences.variants else ""}{_other_languages() if TEXT in files else ""}
 {_OTHER_ENGINES}
 
 Any other program should give the token ids and vectors of `golden.json`, whose tolerance is in it.
 """
     return text.encode()
+
+
+def _transformers_js() -> str:
+    return """
+With transformers.js, `dtype` chooses among the precisions: `fp32`, `fp16`, `int8`, `q8` (the same as `int8`), `q4`:
+
+```js
+import { AutoModel, AutoTokenizer } from "@huggingface/transformers";
+
+const tokenizer = await AutoTokenizer.from_pretrained("path/to/this/folder");
+const model = await AutoModel.from_pretrained("path/to/this/folder", { dtype: "q8" });
+const { sentence_embedding } = await model(tokenizer(["Take this."], { padding: true, truncation: true }));
+```
+"""
 
 
 def _other_languages() -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from m2v_export.bundle.golden import TOLERANCE, vectors_of
 from m2v_export.source.head import OUTPUTS, Head
 from m2v_onnx.errors import ExportError, InvalidModelError
-from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, ONE, PADDED, TEXT
+from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, ONE, PADDED, TEXT, VARIANTS
 from m2v_onnx.vectors.by_graph import pack
 from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 from m2v_onnx.vectors.ragged import drop, split
@@ -46,12 +46,14 @@ class Differences:
     :ivar model2vec: of the golden vectors to model2vec; None where that was not asked.
     :ivar heads: of each graph's probabilities or predictions to the golden ones, and of model2vec's; {} without a head.
     :ivar cosine: the least of a golden vector to model2vec's, where the table was made smaller.
+    :ivar variants: of each graph in another precision the least cosine to a golden vector.
     """
 
     graphs: dict[str, float]
     model2vec: float | None
     cosine: float | None = None
     heads: Mapping[str, float] = field(default_factory=dict)
+    variants: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def largest(self) -> float:
@@ -117,8 +119,24 @@ def check_bundle(
                 heads["model2vec"] = _difference(theirs, results, tolerance, f"model2vec, {made}")
         else:
             distance = _difference(theirs, expected, np.inf, "model2vec")
-            cosine = _least_cosine(theirs, expected, LEAST_COSINE[precision])
+            cosine = _least_cosine(theirs, expected, LEAST_COSINE[precision], "model2vec's")
     return Differences(graphs, distance, cosine, heads)
+
+
+def check_variant(folder: Path, path: str, exact: Vectors | None = None) -> float:
+    """Run ``PADDED`` in another precision on the golden texts.
+
+    :param path: one of ``VARIANTS``.
+    :param exact: float32 [texts, dim], what its own table gives; None where that is not known.
+    :return: the least cosine to a golden vector.
+    :raises ExportError: when the vectors differ by more than the precision allows.
+    """
+    golden = read_golden(folder / GOLDEN)
+    expected = vectors_of(golden["texts"])
+    (found,) = _run_padded(folder / path, [entry["input_ids"] for entry in golden["texts"]], [EMBEDDING])
+    if exact is not None:
+        _difference(found, exact, golden["tolerance"], path)
+    return _least_cosine(found, expected, LEAST_COSINE[VARIANTS[path]], f"{PADDED}'s, in {path}")
 
 
 def read_golden(path: Path) -> dict[str, Any]:
@@ -181,7 +199,7 @@ def _difference(found: Vectors, expected: Vectors, tolerance: float, where: str)
     return largest
 
 
-def _least_cosine(found: Vectors, expected: Vectors, bound: float) -> float:
+def _least_cosine(found: Vectors, expected: Vectors, bound: float, whose: str) -> float:
     """Over all texts with tokens.
 
     :raises ExportError: when it is less than the bound.
@@ -190,5 +208,5 @@ def _least_cosine(found: Vectors, expected: Vectors, bound: float) -> float:
     products = (found.astype(np.float64) * expected).sum(axis=1)
     least = float(np.min(products[norms > 0] / norms[norms > 0], initial=1))
     if not least >= bound:
-        raise ExportError(f"a vector's cosine to model2vec's is {least:.5f}, expected at least {bound}")
+        raise ExportError(f"a vector's cosine to {whose} is {least:.5f}, expected at least {bound}")
     return least

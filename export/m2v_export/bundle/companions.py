@@ -58,7 +58,7 @@ def tokenizer_files(source: Source) -> dict[str, bytes]:
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": source.max_length or UNLIMITED_LENGTH,
-        "max_length": source.max_length or UNLIMITED_LENGTH,
+        "max_length": source.max_length or LARGEST_INT32,  # FastEmbed takes neither null nor 1e30
         "clean_up_tokenization_spaces": False,
         "pad_token": roles["pad_token"],
         **special,
@@ -70,7 +70,10 @@ def tokenizer_files(source: Source) -> dict[str, bytes]:
 
 
 def config(source: Source, single_file: bool, manifest_key: str, manifest: dict[str, Any]) -> bytes:
-    """config.json: the source's own entries, what the readers above look for, and the bundle's list of files."""
+    """config.json: the source's own entries, what the readers above look for, and the bundle's list of files.
+
+    In a browser transformers.js looks for an int8 file by default. Where there is only model.onnx, it is told so here.
+    """
     embedding: Embedding = source.embedding
     value = {
         **source.config,
@@ -87,8 +90,11 @@ def config(source: Source, single_file: bool, manifest_key: str, manifest: dict[
         "embedding_dtype": embedding.precision,
         manifest_key: manifest,
     }
+    told: dict[str, Any] = {} if "variants" in manifest else {"dtype": "fp32"}
     if not single_file:
-        value["transformers.js_config"] = {"use_external_data_format": {"model.onnx": EXTERNAL_DATA_FILES}}
+        told["use_external_data_format"] = {"model.onnx": EXTERNAL_DATA_FILES}
+    if told:
+        value["transformers.js_config"] = told
     return _pretty(value)
 
 

@@ -17,7 +17,7 @@ from m2v_export.text.tables.normalization import Normalization, read_codes
 from m2v_export.text.tables.probe import Characters, Kind, read_characters
 from m2v_export.text.tables.utf8 import SYMBOLS
 from m2v_export.text.tables.words import Words, read_words
-from m2v_export.text.unigram.pieces import Pieces, read_pieces, whole_words
+from m2v_export.text.unigram.pieces import NEAR, Pieces, read_pieces, whole_words
 
 BLANK = "▁"
 """What stands for a space, before each word."""
@@ -101,6 +101,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         [token["id"] for token in tokens],
     )
     ids = {piece: i for i, (piece, _) in enumerate(vocabulary) if piece in met}
+    _check_unknown(ids, pieces, vocabulary[model["unk_id"]][0])
     candidates = [piece for piece in ids if len(piece) > 1 and piece[0] == BLANK]
     whole = whole_words(pieces, [[symbols[c] for c in piece] for piece in candidates])
     words = {
@@ -142,6 +143,21 @@ def _check_model(model: Mapping[str, Any]) -> None:
     inner = [piece for piece in pieces if BLANK in piece[1:]]
     if inner:
         raise UnsupportedTokenizer(f"model: the piece {inner[0]!r} has {BLANK} inside")
+
+
+def _check_unknown(ids: Mapping[str, int], pieces: Pieces, unknown: str) -> None:
+    """`tokenizers` looks unknown tokens in a row up as one: they must not be a piece when they are put together.
+
+    They are none where such a piece is always better than the tokens in a row.
+
+    :param unknown: the piece that is the unknown token.
+    """
+    for piece, token_id in ids.items():
+        rest = piece.replace(unknown, "")
+        if len(piece) > 1 and piece != unknown and not any(c in ids for c in rest):
+            known = pieces.scores[ids[unknown] + 1] * ((len(piece) - len(rest)) // len(unknown)) if rest != piece else 0
+            if pieces.scores[token_id + 1] <= known + pieces.scores[pieces.unknown] * len(rest) + NEAR:
+                raise UnsupportedTokenizer(f"model: unknown tokens in a row may be the piece {piece!r}")
 
 
 SPACES = ("\\s+", " {2,}")
