@@ -151,6 +151,12 @@ def test_an_unknown_token_that_is_a_word() -> None:
     assert_same_words(tokenizer, texts)
 
 
+def test_ids_above_those_of_long_words() -> None:
+    """Long words are searched in another table, and their ids alone do not tell how many bits an id has."""
+    tokenizer = word_level([LONG, "[UNK]", *(f"w{i}" for i in range(20_000))])
+    assert_same_words(tokenizer, [f"w19999 {LONG} w20000 w1", "w16384 qqq"])
+
+
 def test_trained() -> None:
     assert_same_words(make_tokenizer("wordlevel"), CORPUS)
 

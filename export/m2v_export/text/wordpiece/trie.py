@@ -23,8 +23,8 @@ ENDED, DEAD = 0, 1
 NODE = 1 << 30
 """The value of what a full window leads to: NODE and the node's number, more than the value of every piece."""
 
-MOST_WINDOWS = 64
-"""Steps of the search for the longest piece: enough for pieces of over a hundred characters in every alphabet."""
+MOST_WINDOWS = 256
+"""Steps of the search for the longest piece: enough for pieces of some hundred characters in every alphabet."""
 
 
 @dataclass(frozen=True, eq=False)
