@@ -18,7 +18,7 @@ from m2v_export.text.stages.cut import cut
 from m2v_export.text.stages.normalize.codes import codes_of
 from m2v_export.text.stages.words import WholeWords, split_words
 from m2v_export.text.tables.utf8 import PADDED
-from m2v_export.text.wordpiece import build_ids, read_tables
+from m2v_export.text.wordpiece import WordPieceTables, build_ids, read_tables
 from m2v_export.text.wordpiece.pieces.match import match_pieces
 from m2v_export.text.wordpiece.pieces.search import Pieces
 from m2v_onnx.ort import onnxruntime as ort
@@ -31,8 +31,11 @@ MAX_LENGTH, MEDIAN_TOKEN_LENGTH = 512, 6
 
 def main() -> None:
     tokenizer = Tokenizer.from_file(str(POTION))
-    tables = read_tables(tokenizer, json.loads(tokenizer.to_str()))
-    texts = sys.argv[1:] or TEXTS
+    show(tokenizer, read_tables(tokenizer, json.loads(tokenizer.to_str())), sys.argv[1:] or TEXTS)
+
+
+def show(tokenizer: Tokenizer, tables: WordPieceTables, texts: list[str]) -> None:
+    """Print what each stage makes of some texts."""
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
     shown: dict[str, Value] = {}

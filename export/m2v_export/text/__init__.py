@@ -15,7 +15,8 @@ pool        ``m2v_export/graphs/``         tokens to vectors, the same in every 
 =========== ============================== ========================================================================
 
 ``tables/`` has what is read off the real tokenizer at export; the stages look it up. ``kinds.py`` says which tokenizers
-there are: ``wordpiece/`` is one kind, with its own order of the stages. ``graph.py`` is the whole graph.
+there are: ``wordpiece/`` is one kind, with its own order of the stages; ``wordlevel/`` is the same without pieces
+inside words. ``graph.py`` is the whole graph.
 """
 
 from m2v_export.text.errors import UnsupportedTokenizer

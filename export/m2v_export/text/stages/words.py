@@ -54,7 +54,8 @@ def find_begins(g: Graph, codes: Value, here: Value, text_starts: Value, alphabe
 
 
 def nodes_of(g: Graph, codes: Value, text_starts: Value, alphabet: Alphabet) -> Value:
-    """Mark what begins a text, or follows a code with the bit ``isolated``, with that bit.
+    """Mark what begins a text, or follows a code with the bit ``isolated``, with that bit; so a sign that follows none,
+    and what is none and follows one.
 
     From that bit on nodes are words' begins; a separator is less when it is marked, too.
 
@@ -64,7 +65,12 @@ def nodes_of(g: Graph, codes: Value, text_starts: Value, alphabet: Alphabet) -> 
     none = g.op("BitwiseOr", text_starts, SEPARATOR)
     # Empty texts share their place with the next one, hence a reduction: the separator is the least code.
     previous = g.op("ScatterElements", previous, text_starts, none, reduction="min")
-    return codes + g.op("BitwiseAnd", previous, alphabet.isolated)
+    marks = g.op("BitwiseAnd", previous, alphabet.isolated)
+    if alphabet.sign:
+        # The bit of signs, where it changes, is half the bit of a begin.
+        changes = g.op("BitwiseAnd", g.op("BitwiseXor", previous, codes), alphabet.sign)
+        marks = g.op("BitwiseOr", marks, changes * 2)
+    return codes + marks
 
 
 def begin_at(nodes: Value, alphabet: Alphabet) -> Value:
@@ -92,7 +98,7 @@ def narrow_codes(g: Graph, nodes: Value, alphabet: Alphabet) -> Value:
     """
     narrow = np.zeros(alphabet.nodes + 1, np.int32)
     in_words = np.arange(alphabet.isolated - 1)
-    narrow[in_words] = np.minimum(in_words, (1 << alphabet.width) - 1)
+    narrow[in_words] = np.minimum(in_words % (alphabet.sign or alphabet.isolated), (1 << alphabet.width) - 1)
     return look_up(g, g.constant(narrow, "narrow_codes"), nodes)
 
 

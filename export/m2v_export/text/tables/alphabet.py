@@ -7,6 +7,7 @@ A code is an int32. Characters that are found in pieces of two and more characte
     separator         -1
     narrow            1 .. 2**width - 2
     wide              2**width - 1 .. isolated - 1
+    signs             sign + 1 .. isolated - 1, where there are any: narrow and wide ones as above
     isolated          3 * isolated .. 4 * isolated - 2
     dropped           DROPPED
     several codes     DROPPED + 1 + the row of the table of expansions
@@ -53,6 +54,9 @@ class Alphabet:
     :ivar added: the code of each added token, by its content.
     :ivar end: the code after the last text.
     :ivar hole: the code of nothing, in a word; see ``stages.normalize.in_place``.
+    :ivar sign: the bit of signs (``Kind.SIGN``), half of ``isolated``, so that all other parts of words are less; 0
+        where the tokenizer knows none.
+    :ivar foreign_sign: the code of all other signs.
     """
 
     width: int
@@ -63,6 +67,8 @@ class Alphabet:
     foreign_isolated: int
     added: dict[str, int]
     end: int
+    sign: int = 0
+    foreign_sign: int = 0
 
     @property
     def packed(self) -> int:
@@ -85,7 +91,7 @@ class Alphabet:
         found = self.codes.get(character)
         if found is not None:
             return found
-        return self.foreign_word if kind == Kind.WORD else self.foreign_isolated
+        return {Kind.WORD: self.foreign_word, Kind.SIGN: self.foreign_sign}.get(kind, self.foreign_isolated)
 
 
 def read_alphabet(characters: Characters, pieces: Iterable[str], added: Iterable[str]) -> Alphabet:
@@ -94,25 +100,32 @@ def read_alphabet(characters: Characters, pieces: Iterable[str], added: Iterable
     :raises UnsupportedTokenizer: when there are more characters in pieces than codes.
     """
     pieces, added = list(pieces), list(added)
-    narrow = sorted({c for piece in pieces if len(piece) > 1 for c in piece if characters.kind(c) == Kind.WORD})
-    width = max(NARROWEST, (len(narrow) + 1).bit_length())
+    in_longer = sorted({c for piece in pieces if len(piece) > 1 for c in piece})
+    narrow, narrow_signs = ([c for c in in_longer if characters.kind(c) == kind] for kind in (Kind.WORD, Kind.SIGN))
+    most = max(len(narrow), len(narrow_signs))
+    width = max(NARROWEST, (most + 1).bit_length())
     if width > WIDEST:
-        raise UnsupportedTokenizer(
-            f"model: {len(narrow)} different characters in pieces of two and more, {2**WIDEST - 2} fit"
-        )
-    others = sorted({*"".join(pieces)} - {*narrow})
-    wide = [c for c in others if characters.kind(c) != Kind.ISOLATED]
-    alone = [c for c in others if characters.kind(c) == Kind.ISOLATED]
+        raise UnsupportedTokenizer(f"model: {most} different characters in pieces of two and more, {2**WIDEST - 2} fit")
+    others = sorted({*"".join(pieces)} - {*narrow} - {*narrow_signs})
+    wide_signs, alone = ([c for c in others if characters.kind(c) == kind] for kind in (Kind.SIGN, Kind.ISOLATED))
+    wide = [c for c in others if c not in {*wide_signs, *alone}]
     foreign_word = (1 << width) - 1 + len(wide)
     hole = foreign_word + 1
     # Three more that are isolated: the foreign ones, the end, and the last code, which no character has. One more in
     # words: a separator's code with the bit for a begin, which makes the greatest of them.
     isolated = 1 << max(hole + 1, len(alone) + len(added) + 2).bit_length()
+    sign = 0
+    if Kind.SIGN in characters.kinds.values():
+        sign = max(isolated, 1 << ((1 << width) + len(wide_signs)).bit_length())
+        isolated = 2 * sign
     first = 3 * isolated
     codes = {c: i + 1 for i, c in enumerate(narrow)}
     codes |= {c: (1 << width) - 1 + i for i, c in enumerate(wide)}
+    codes |= {c: sign + i + 1 for i, c in enumerate(narrow_signs)}
+    codes |= {c: sign + (1 << width) - 1 + i for i, c in enumerate(wide_signs)}
     codes |= {c: first + i for i, c in enumerate(alone)}
+    foreign_sign = sign + (1 << width) - 1 + len(wide_signs)
     number = count(first + len(alone))
     foreign_isolated, end = next(number), next(number)
     added_codes = {content: next(number) for content in added}
-    return Alphabet(width, isolated, codes, foreign_word, hole, foreign_isolated, added_codes, end)
+    return Alphabet(width, isolated, codes, foreign_word, hole, foreign_isolated, added_codes, end, sign, foreign_sign)

@@ -68,7 +68,11 @@ def read_codes(
 
     # All characters of a kind at once, then those that have a code or become something else.
     of_code_point = np.full(CODE_POINTS, alphabet.foreign_word, np.int32)
-    for kind, usual in ((Kind.ISOLATED, alphabet.foreign_isolated), (Kind.SEPARATOR, SEPARATOR)):
+    for kind, usual in (
+        (Kind.ISOLATED, alphabet.foreign_isolated),
+        (Kind.SIGN, alphabet.foreign_sign),
+        (Kind.SEPARATOR, SEPARATOR),
+    ):
         of_code_point[[ord(c) for c, its in characters.kinds.items() if its == kind]] = usual
     of_code_point[[ord(c) for c, form in characters.forms.items() if not form]] = DROPPED
     changed = {*alphabet.codes, *(c for c, form in characters.forms.items() if form)}

@@ -28,6 +28,8 @@ class Kind(IntEnum):
     """Part of a word."""
     ISOLATED = 2
     """A word of its own."""
+    SIGN = 3
+    """Part of a word of signs: it goes together with its like alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +144,22 @@ def _not_in_words(tokenizer: Tokenizer, characters: str) -> dict[str, Kind]:
         if split not in _KIND_OF_SPLIT:
             raise UnsupportedTokenizer(f"pre_tokenizer: it splits U+{ord(character):04X} off on one side only")
         kinds[character] = _KIND_OF_SPLIT[split]
-    return {c: kind for c, kind in kinds.items() if kind != Kind.WORD}
+    apart = [c for c, kind in kinds.items() if kind == Kind.ISOLATED]
+    return {c: kind for c, kind in kinds.items() if kind != Kind.WORD} | dict.fromkeys(
+        apart, _kind_apart(tokenizer, apart)
+    )
+
+
+def _kind_apart(tokenizer: Tokenizer, characters: Sequence[str]) -> Kind:
+    """Whether what is split off from letters is split off from its like, too.
+
+    :raises UnsupportedTokenizer: when some are and others are not.
+    """
+    twice = "".join(c * 2 for c in characters)
+    spans = len(tokenizer.pre_tokenizer.pre_tokenize_str(twice))
+    if spans not in (len(twice), min(1, len(twice))):
+        raise UnsupportedTokenizer(f"pre_tokenizer: it splits some of {characters[0]!r} to {characters[-1]!r} apart")
+    return Kind.ISOLATED if spans > 1 else Kind.SIGN
 
 
 _KIND_OF_SPLIT = {

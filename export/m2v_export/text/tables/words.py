@@ -61,7 +61,8 @@ class Words:
 
 
 def pack(codes: Sequence[int], width: int) -> int:
-    return sum(code << (i * width) for i, code in enumerate(codes))
+    """The narrow codes' own bits: a sign's bit is not in them, as it is known from the word's first character."""
+    return sum((code & (1 << width) - 1) << (i * width) for i, code in enumerate(codes))
 
 
 def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], characters: int = WORD_CHARACTERS) -> Words:

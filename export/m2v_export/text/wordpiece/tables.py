@@ -58,7 +58,18 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> WordPieceTab
     :param config: its tokenizer.json.
     :raises UnsupportedTokenizer: when a part cannot be exported exactly; it names the part.
     """
-    for part, types in PARTS.items():
+    check_parts(config, PARTS)
+    model = config["model"]
+    return read_words_and_pieces(
+        tokenizer, config, model["continuing_subword_prefix"], int(model["max_input_chars_per_word"])
+    )
+
+
+def check_parts(config: Mapping[str, Any], parts: Mapping[str, Sequence[str | None]]) -> None:
+    """:param config: tokenizer.json. :param parts: as ``PARTS``.
+    :raises UnsupportedTokenizer: when a part is of another type, or the vocabulary lacks the unknown token.
+    """
+    for part, types in parts.items():
         got = (config[part] or {}).get("type")
         if got not in types:
             known = " or ".join(map(str, types))
@@ -66,16 +77,21 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> WordPieceTab
     model = config["model"]
     if model["unk_token"] not in model["vocab"]:
         raise UnsupportedTokenizer(f"model: the unknown token {model['unk_token']!r} is not in the vocabulary")
-    return _read(tokenizer, config)
 
 
-def _read(tokenizer: Tokenizer, config: Mapping[str, Any]) -> WordPieceTables:
+def read_words_and_pieces(
+    tokenizer: Tokenizer, config: Mapping[str, Any], prefix: str | None, longest_word: int
+) -> WordPieceTables:
+    """As ``read_tables``, of parts that can be in a graph.
+
+    :param prefix: of the pieces inside words; None where words have no pieces.
+    :param longest_word: characters; longer ones are unknown.
+    """
     model = config["model"]
     vocab: dict[str, int] = model["vocab"]
     tokens = kept_tokens(tokenizer, config["added_tokens"])
     characters = read_characters(tokenizer)
-    longest_word = int(model["max_input_chars_per_word"])
-    begins, insides = pieces_of(characters, vocab, model["continuing_subword_prefix"], longest_word)
+    begins, insides = pieces_of(characters, vocab, prefix, longest_word)
     normalized = {t["content"]: normalized_content(characters, t["content"]) for t in tokens if t["normalized"]}
     check_different(normalized)
     single = {c for content in normalized.values() for c in content}
@@ -94,6 +110,9 @@ def _read(tokenizer: Tokenizer, config: Mapping[str, Any]) -> WordPieceTables:
     in_codes = {
         tuple(alphabet.codes[c] for c in content): alphabet.added[token] for token, content in normalized.items()
     }
+    whole = read_words(alphabet, words)
+    # Without pieces inside words only those are searched for that are too long to be found whole.
+    searched = {piece: i for piece, i in begins.items() if insides or len(piece) >= whole.keys.reach}
     return WordPieceTables(
         normalization=Normalization(
             alphabet=alphabet,
@@ -102,8 +121,8 @@ def _read(tokenizer: Tokenizer, config: Mapping[str, Any]) -> WordPieceTables:
             normalized=added_table(in_codes, alphabet.size),
             mark_classes=classes_of(alphabet) if sorts_marks else None,
         ),
-        words=read_words(alphabet, words),
-        trie=read_trie(alphabet, coded(begins), coded(insides)),
+        words=whole,
+        trie=read_trie(alphabet, coded(searched), coded(insides), max([unk_id, *words.values(), *insides.values()])),
         unk_id=unk_id,
         unk_is_piece=unk_id in {*begins.values(), *insides.values()},
         longest_word=min(longest_word, LONGEST_WORD),
@@ -111,7 +130,7 @@ def _read(tokenizer: Tokenizer, config: Mapping[str, Any]) -> WordPieceTables:
 
 
 def pieces_of(
-    characters: Characters, vocab: Mapping[str, int], prefix: str, longest_word: int
+    characters: Characters, vocab: Mapping[str, int], prefix: str | None, longest_word: int
 ) -> tuple[dict[str, int], dict[str, int]]:
     """The pieces that normalized text can have: ids of those at a word's begin, and of those inside a word."""
 
@@ -119,19 +138,21 @@ def pieces_of(
         return all(characters.kind(c) == kind and characters.can_be_met(c) for c in piece)
 
     def in_one_word(piece: str) -> bool:
-        return 0 < len(piece) <= longest_word and can_be_met(piece, Kind.WORD)
+        return 0 < len(piece) <= longest_word and (can_be_met(piece, Kind.WORD) or can_be_met(piece, Kind.SIGN))
 
     def alone(piece: str) -> bool:
         return len(piece) == 1 <= longest_word and can_be_met(piece, Kind.ISOLATED)
 
     begins = {token: i for token, i in vocab.items() if in_one_word(token) or alone(token)}
+    if prefix is None:
+        return begins, {}
     inside = {token.removeprefix(prefix): i for token, i in vocab.items() if token.startswith(prefix)}
     return begins, {piece: i for piece, i in inside.items() if in_one_word(piece)}
 
 
 def _strips_accents(normalizer: Mapping[str, Any] | None) -> bool:
     """Whether it decomposes, and so sorts marks."""
-    if normalizer is None:
+    if normalizer is None or normalizer["type"] != "BertNormalizer":
         return False
     return bool(normalizer["lowercase"] if normalizer["strip_accents"] is None else normalizer["strip_accents"])
 

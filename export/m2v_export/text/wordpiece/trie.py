@@ -23,8 +23,8 @@ ENDED, DEAD = 0, 1
 NODE = 1 << 30
 """The value of what a full window leads to: NODE and the node's number, more than the value of every piece."""
 
-MOST_WINDOWS = 64
-"""Steps of the search for the longest piece: enough for pieces of over a hundred characters in every alphabet."""
+MOST_WINDOWS = 256
+"""Steps of the search for the longest piece: enough for pieces of some hundred characters in every alphabet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +62,13 @@ class Trie:
 
 
 def read_trie(
-    alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], insides: Mapping[tuple[int, ...], int]
+    alphabet: Alphabet,
+    begins: Mapping[tuple[int, ...], int],
+    insides: Mapping[tuple[int, ...], int],
+    highest_id: int,
 ) -> Trie:
     """:param begins: ids of the pieces that begin a word, by their codes. :param insides: of those inside words.
+    :param highest_id: of all tokens, those of whole words and added ones too, which stand among the pieces' values.
 
     :raises UnsupportedTokenizer: when the pieces' lengths or ids are too great.
     """
@@ -84,7 +88,7 @@ def read_trie(
     nodes |= {path[:2]: path[0] * alphabet.isolated + path[1] for path in pieces}
     longest = max(map(len, pieces), default=1) - 1
     # A node's number has no length, either.
-    id_bits = max(node_bits, max(pieces.values(), default=0).bit_length())
+    id_bits = max(node_bits, highest_id.bit_length())
     windows = -(-(longest - 1) // window)
     if windows > MOST_WINDOWS:
         raise UnsupportedTokenizer(

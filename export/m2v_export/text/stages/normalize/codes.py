@@ -101,7 +101,8 @@ def careful_codes(
     def many(g: Graph) -> list[Value]:
         return _codes_with_many(g, symbols, starts, codes, leads, sound, special, tables)
 
-    if tables.mark_classes is not None or tables.normalized is not None:
+    # A hole is no sign, whatever it is behind.
+    if tables.mark_classes is not None or tables.normalized is not None or tables.alphabet.sign:
         return many(g)
     few_bytes = g.op("Size", codes) <= IN_PLACE_FROM
     is_few = g.if_(
