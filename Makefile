@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test lint dist bundle parity bench conformance readers stores mteb speed clean
+.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance engines readers stores mteb speed data-engines clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -13,10 +13,14 @@ help:
 	@echo "make parity  every model and text of ../shared against model2vec"
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
+	@echo "make engines  model.onnx in OpenVINO, rten, tract, MNN and others against golden.json"
 	@echo "make readers  a repository loaded by its name by FastEmbed and transformers.js"
 	@echo "make stores  the types of vectors in the vector databases of docs/stores.md"
 	@echo "make mteb    STS-B and Cranfield through mteb; installs PyTorch, some gigabytes"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
+	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
+	@echo "make serve-bench  the server beside FastAPI with model2vec, which it installs"
+	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
@@ -42,12 +46,30 @@ lint: .venv/ready
 parity: .venv/ready-bench
 	$(BIN)/python -m benchmarks.parity.models
 
+serve-clients: .venv-serve-clients/ready
+	.venv-serve-clients/bin/pytest -q -rs tests/test_serve_clients.py
+
+.venv-serve-clients/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-serve-clients
+	.venv-serve-clients/bin/pip install --quiet --editable '.[serve-clients]'
+	touch $@
+
+serve-bench: .venv-serve-bench/ready
+	.venv-serve-bench/bin/python -m benchmarks.serve
+
+.venv-serve-bench/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-serve-bench
+	.venv-serve-bench/bin/pip install --quiet --editable '.[bench-serve]'
+	touch $@
+
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.resources
 
 conformance: .venv/ready
 	$(BIN)/python examples/conformance.py
 
+engines: .venv/ready
+	$(BIN)/python examples/engines/conformance.py
 readers: .venv/ready .readers/ready
 	M2V_ONNX_NODE=$(CURDIR)/.readers $(BIN)/pytest -q -rs tests/test_readers_by_name.py
 
@@ -88,6 +110,15 @@ speed: .venv-bench/ready
 	.venv-bench/bin/pip install --quiet --editable '.[export,fast,bench]' --requirement benchmarks/speed/requirements.txt
 	touch $@
 
+data-engines: .venv-data-engines/ready
+	.venv-data-engines/bin/pytest -q -rs tests/test_data_engines.py
+
+# Some 1.5 GB, and Spark needs Java.
+.venv-data-engines/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-data-engines
+	.venv-data-engines/bin/pip install --quiet --editable '.[dev,data-engines]'
+	touch $@
+
 bundle: .venv/ready
 	@test -d ../shared/models/potion-base-8M || { echo "needs ../shared/models/potion-base-8M, the model as MinishLab published it"; exit 1; }
 	rm -rf models/potion-base-2M-onnx models/potion-base-8M-onnx
@@ -96,7 +127,7 @@ bundle: .venv/ready
 		--revision bf8b056651a2c21b8d2565580b8569da283cab23 --precision int8
 
 clean:
-	rm -rf .venv .demo .conformance .readers .venv-stores .venv-milvus2 .venv-mteb dist
+	rm -rf .venv .demo .conformance .readers .venv-data-engines .venv-stores .venv-milvus2 .venv-mteb dist
 
 .venv/ready-bench: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[bench]'

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 from m2v_onnx import telemetry
 
 if TYPE_CHECKING:
+    from m2v_onnx.corpus.collections import index_documents, search_documents
+    from m2v_onnx.corpus.columns import embed_table
+    from m2v_onnx.corpus.on_ray import embed_dataset
     from m2v_onnx.errors import (
+        CollectionError,
         ExportError,
         InvalidModelError,
         InvalidTextError,
@@ -23,6 +27,11 @@ _HOMES = {
     "Model2VecEmbeddingFunction": "milvus",
     "OnnxStaticModel": "model",
     "OnnxStaticModelPipeline": "pipeline",
+    "embed_dataset": "corpus.on_ray",
+    "embed_table": "corpus.columns",
+    "index_documents": "corpus.collections",
+    "search_documents": "corpus.collections",
+    "CollectionError": "errors",
     "ExportError": "errors",
     "InvalidModelError": "errors",
     "InvalidTextError": "errors",
@@ -33,6 +42,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CollectionError",
     "ExportError",
     "InvalidModelError",
     "InvalidTextError",
@@ -43,6 +53,10 @@ __all__ = [
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
     "UploadError",
+    "embed_dataset",
+    "embed_table",
+    "index_documents",
+    "search_documents",
 ]
 
 

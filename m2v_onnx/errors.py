@@ -39,6 +39,11 @@ class ExportError(M2vOnnxError, RuntimeError):
     check of the written bundle that failed. Nothing is left behind."""
 
 
+class CollectionError(M2vOnnxError, RuntimeError):
+    """A collection of Milvus is not there, does not fit the table or the model, or Milvus refused something; the
+    message has Milvus' own words."""
+
+
 class UploadError(M2vOnnxError, RuntimeError):
     """A bundle was not pushed: the Hub did not take it, or something there would be shown or replaced that nobody asked
     for. No commit was made."""

@@ -50,8 +50,8 @@ class RuntimeOptions(TypedDict, total=False):
     :ivar providers: onnxruntime's execution providers; the CPU by default.
     :ivar threads: batches worked on at once; by default the cores that the process may use.
     :ivar session_options: an ``onnxruntime.SessionOptions``; by default one thread a run.
-    :ivar tokenizer: where token ids come from: "nanotoken", "graph", "tokenizers", or by default the first of them
-        that serves.
+    :ivar tokenizer: where token ids come from: "nanotoken", "splintr", "graph", "tokenizers", or by default the first
+        of them that serves.
     """
 
     providers: Sequence[Provider]
@@ -159,7 +159,7 @@ class OnnxStaticModel:
 
     @property
     def tokens_from(self) -> TokenizerName:
-        """Where token ids come from: "nanotoken", "graph" or "tokenizers"."""
+        """Where token ids come from: "nanotoken", "splintr", "graph" or "tokenizers"."""
         return self._encoder.tokens_from
 
     def encode(
@@ -259,12 +259,43 @@ class OnnxStaticModel:
         total = len(given) if isinstance(given, Sequence) else None
         return _progress(results, total) if show_progress_bar else results
 
-    def tokenize(self, sentences: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text, truncated to the model's max_length, without special and unknown tokens.
+    def encode_counted(self, texts: Sequence[str], *, normalize: bool | None = None) -> tuple[Vectors, int]:
+        """As ``encode``, all in the caller's own thread, and count the tokens: what a server tells its clients.
+
+        :param texts: a list of them.
+        :return: float32 [N, dim], and how many tokens all texts have, truncated and without unknown ones.
+        """
+        tokens = 0
+
+        def add(more: int) -> None:
+            nonlocal tokens
+            tokens += more
+
+        vectors = self._encoder.vectors(checked_texts(texts), self.max_length, self._kind(normalize), add)
+        return vectors, tokens
+
+    def encode_as_sequence(
+        self, sentences: str | Iterable[str], *, max_length: int | None = None
+    ) -> Vectors | list[Vectors]:
+        """Make a vector of each token, as model2vec's method of this name.
+
+        :param max_length: tokens that a text is truncated to. As in model2vec there is no limit by default.
+        :return: float32 [T, dim] for each text, without unknown tokens and not normalized; for a single text its array.
+        """
+        length = token_limit(max_length)
+        if isinstance(sentences, str):
+            return self._encoder.token_vectors([sentences], length)[0]
+        return self._encoder.token_vectors(checked_texts(list(as_texts(sentences))), length)
+
+    def tokenize(self, sentences: Sequence[str], *, max_length: int | Unset | None = UNSET) -> list[list[int]]:
+        """The token ids of each text, truncated, without special and unknown tokens.
 
         As in model2vec the text is not cut before: that is ``encode``'s.
+
+        :param max_length: tokens that a text is truncated to, None for no limit; by default the model's.
         """
-        return self._encoder.tokenize(checked_texts(list(as_texts(sentences))), self.max_length)
+        length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
+        return self._encoder.tokenize(checked_texts(list(as_texts(sentences))), length)
 
     def _none_of(self, dtype: VectorType, bitorder: BitOrder) -> npt.NDArray[Any]:
         """No vectors of a type: its numpy dtype and its width. :raises ValueError: when there is no such type."""

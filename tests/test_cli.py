@@ -21,7 +21,7 @@ from m2v_onnx.models.format import BAG, TABLE
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 from tests.test_dtypes import assert_near
 
-COMMANDS = ("export", "embed", "verify", "info", "demo")
+COMMANDS = ("export", "embed", "verify", "index", "info", "search", "serve", "push", "demo")
 BUNDLE = str(POTION_BUNDLE)
 MAIN = "import sys; from m2v_onnx.commands.main import main; sys.exit(main())"
 

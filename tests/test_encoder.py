@@ -20,7 +20,7 @@ from m2v_onnx import InvalidModelError, InvalidTextError, MissingExtraError, Mod
 from m2v_onnx.vectors.by_graph import TextGraph
 from m2v_onnx.vectors.by_nanotoken import CACHE_ENTRIES, NanotokenTokens
 from m2v_onnx.vectors.encoder import TokenizerName
-from m2v_onnx.vectors.session import Vectors, Wanted
+from m2v_onnx.vectors.session import Vectors
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 from tests.texts import CODE_POINTS, TEXTS
 
@@ -109,7 +109,6 @@ def test_auto_leaves_few_short_texts_to_the_library(monkeypatch: pytest.MonkeyPa
 
 @needs_nanotoken
 def test_auto_on_another_kind_of_tokenizer(bundles: dict[str, Path]) -> None:
-    assert OnnxStaticModel.from_pretrained(bundles["made-unigram"]).tokens_from == "tokenizers"
     with pytest.raises(InvalidModelError, match="nanotoken cannot read it"):
         OnnxStaticModel.from_pretrained(bundles["made-unigram"], tokenizer="nanotoken")
 
@@ -141,7 +140,7 @@ def test_no_text_graph(bundles: dict[str, Path]) -> None:
 
 def test_unknown_way() -> None:
     options: dict[str, Any] = {"tokenizer": "sentencepiece"}
-    with pytest.raises(ValueError, match="expected one of 'auto', 'nanotoken', 'graph', 'tokenizers'"):
+    with pytest.raises(ValueError, match="expected one of 'auto', 'nanotoken', 'splintr', 'graph', 'tokenizers'"):
         OnnxStaticModel.from_pretrained(POTION_BUNDLE, **options)
     assert get_args(TokenizerName)[0] == "auto"
 
@@ -254,9 +253,9 @@ def test_long_documents_are_cut_before_they_are_tokenized(
     given: list[int] = []
     of_graph = TextGraph.vectors
 
-    def spy(self: TextGraph, texts: Sequence[str], wanted: Wanted) -> Vectors:
+    def spy(self: TextGraph, texts: Sequence[str], *options: Any) -> Vectors:
         given.extend(map(len, texts))
-        return of_graph(self, texts, wanted)
+        return of_graph(self, texts, *options)
 
     monkeypatch.setattr(TextGraph, "vectors", spy)
     long = "zwölf Wale, 漢字. " * 100_000

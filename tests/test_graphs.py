@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,21 @@ import pytest
 
 from m2v_export.bundle.write import write_single_file
 from m2v_export.graphs import pooling
-from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
+from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph, plain_graph
 from m2v_export.source.embedding import Embedding, reference_vectors
 from m2v_export.source.precision import stored_as
-from m2v_onnx.models.format import BAG, FORMAT_VERSION, IR_VERSION, ONE, OPSET, PADDED, TEXT
+from m2v_onnx.models.format import (
+    BAG,
+    FORMAT_VERSION,
+    IR_VERSION,
+    ONE,
+    OPSET,
+    PADDED,
+    PLAIN,
+    PLAIN_IR_VERSION,
+    PLAIN_OPSET,
+    TEXT,
+)
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.ort import onnxruntime
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE
@@ -109,6 +120,8 @@ EMBEDDINGS = {
     "float64 weights": make_embedding(mapped=True, sum_dtype="float64"),
 }
 
+Kind = Callable[[Embedding, Mapping[str, str]], onnx.ModelProto]
+
 SHAPES = {
     "no texts": [],
     "one empty": [0],
@@ -127,19 +140,20 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", ALL_MODELS)
-@pytest.mark.parametrize("path", [BAG, PADDED])
+@pytest.mark.parametrize("path", [BAG, PADDED, PLAIN])
 def test_standard_operators_only(name: str, path: str, bundles: dict[str, Path]) -> None:
     model = onnx.load(bundles[name] / path, load_external_data=False)
     onnx.checker.check_model(str(bundles[name] / path))
-    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", OPSET)]
-    assert OPSET <= 18
-    assert model.ir_version == IR_VERSION <= 9
+    opset, ir_version = (PLAIN_OPSET, PLAIN_IR_VERSION) if path == PLAIN else (OPSET, IR_VERSION)
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", opset)]
+    assert opset <= (13 if path == PLAIN else 18)
+    assert model.ir_version == ir_version <= 9
     assert not model.functions
     assert all(node.domain in ("", "ai.onnx") for node, _ in nodes(model.graph))
     assert all(t.data_type != onnx.TensorProto.STRING for t in model.graph.initializer)
 
 
-@pytest.mark.parametrize("path", [ONE, BAG, PADDED, TEXT])
+@pytest.mark.parametrize("path", [ONE, BAG, PADDED, PLAIN, TEXT])
 def test_onnxruntime_finds_nothing_to_take_out(bundles: dict[str, Path], tmp_path: Path, path: str) -> None:
     """Each kind of thing that it finds costs as much of the time to open a graph as all that it looks for."""
     options = onnxruntime.SessionOptions()
@@ -151,7 +165,7 @@ def test_onnxruntime_finds_nothing_to_take_out(bundles: dict[str, Path], tmp_pat
     assert left == written
 
 
-@pytest.mark.parametrize("path", [ONE, BAG, PADDED, TEXT])
+@pytest.mark.parametrize("path", [ONE, BAG, PADDED, PLAIN, TEXT])
 def test_every_size_has_a_name(bundles: dict[str, Path], path: str) -> None:
     """onnxruntime writes a result in an operand's place where it can see that they are of one size."""
 
@@ -204,7 +218,7 @@ def test_no_loop_over_texts(tmp_path: Path) -> None:
     assert 2 <= loop_trips(tmp_path, embedding, blocks) <= 4 + 1.1 * tokens * len(blocks) / cached_tokens
 
 
-@pytest.mark.parametrize("path", [BAG, PADDED])
+@pytest.mark.parametrize("path", [BAG, PADDED, PLAIN])
 @pytest.mark.parametrize("name", ["potion", "rs-vocab-quantized", "made-unlimited", "made-half-weighted"])
 def test_metadata_are_complete(name: str, path: str, bundles: dict[str, Path]) -> None:
     model = onnx.load(bundles[name] / path, load_external_data=False)
@@ -247,10 +261,11 @@ def test_more_texts_of_nothing_than_a_grid_holds(kind: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", EMBEDDINGS)
-def test_padded(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("graph", [padded_graph, plain_graph])
+def test_padded(kind: str, tmp_path: Path, graph: Kind) -> None:
     """``sentence_embedding`` as from bag.onnx; whoever pools ``last_hidden_state`` gets the same."""
     embedding = EMBEDDINGS[kind]
-    run = opened(padded_graph(embedding, {}), embedding, tmp_path)
+    run = opened(graph(embedding, {}), embedding, tmp_path)
     for lengths in SHAPES.values():
         texts = random_texts(lengths)
         feeds = padded(texts)
@@ -267,9 +282,10 @@ def test_padded(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("texts", "width"), [(0, 0), (0, 5), (3, 0), (3, 7)])
-def test_padded_without_tokens(texts: int, width: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("graph", [padded_graph, plain_graph])
+def test_padded_without_tokens(texts: int, width: int, tmp_path: Path, graph: Kind) -> None:
     embedding = make_embedding(normalize=True)
-    run = opened(padded_graph(embedding, {}), embedding, tmp_path)
+    run = opened(graph(embedding, {}), embedding, tmp_path)
     vectors, hidden = run(["sentence_embedding", "last_hidden_state"], **padded([[]] * texts, width))
     np.testing.assert_array_equal(vectors, np.zeros((texts, DIM), np.float32))
     np.testing.assert_array_equal(hidden, np.zeros((texts, width, DIM), np.float32))
@@ -277,9 +293,10 @@ def test_padded_without_tokens(texts: int, width: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fill", [0, 5, UNK])
 @pytest.mark.parametrize("width", [120, 600])
-def test_padding_does_not_matter(fill: int, width: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("graph", [padded_graph, plain_graph])
+def test_padding_does_not_matter(fill: int, width: int, tmp_path: Path, graph: Kind) -> None:
     embedding = make_embedding(normalize=True)
-    run = opened(padded_graph(embedding, {}), embedding, tmp_path)
+    run = opened(graph(embedding, {}), embedding, tmp_path)
     texts = random_texts([5, 0, 97])
     assert_near(run(["sentence_embedding"], **padded(texts, width, fill))[0], expected(embedding, texts))
 

@@ -28,6 +28,7 @@ from m2v_onnx import InvalidModelError, MissingExtraError, ModelNotFoundError, O
 from m2v_onnx.models.format import BAG, PADDED
 from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.batching import similar
+from m2v_onnx.vectors.encoder import TokenizerName
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 
 Array = npt.NDArray[Any]
@@ -453,3 +454,21 @@ def test_public_names() -> None:
 def test_unlimited_model(tmp_path: Path) -> None:
     bundle = export_model(POTION, tmp_path / "out", max_length=None).folder
     assert len(OnnxStaticModel.from_pretrained(bundle).tokenize(["whale " * 3000])[0]) == 3000
+
+
+@pytest.mark.parametrize("tokenizer", ["nanotoken", "graph", "tokenizers"])
+def test_tokens_are_counted_and_have_vectors(potion_reference: StaticModel, tokenizer: TokenizerName) -> None:
+    """encode_counted tells what tokenize does; encode_as_sequence is model2vec's."""
+    model = OnnxStaticModel.from_pretrained(POTION_BUNDLE, tokenizer=tokenizer)
+    texts = ["a whale", "", "naïve café 😀😀", "word " * 1000]
+    for some in (texts, texts[:1], []):
+        vectors, tokens = model.encode_counted(some)
+        np.testing.assert_array_equal(vectors, model.encode(some))
+        assert tokens == sum(map(len, model.tokenize(some)))
+    assert [*map(len, model.tokenize(texts, max_length=None))][3] == 1000
+    for found, expected in zip(
+        model.encode_as_sequence(texts), potion_reference.encode_as_sequence(texts), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert model.encode_as_sequence(texts[3], max_length=7).shape == (7, model.dim)  # type: ignore[union-attr]
+    assert model.encode_as_sequence([]) == []

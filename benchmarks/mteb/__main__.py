@@ -2,8 +2,8 @@
 
 model2vec and each precision of ours run behind one and the same wrapper, so that only the vectors differ. STS-B is
 mteb's own task, with the data from disk; Cranfield is none of mteb's, and becomes one with its retrieval class. No
-network is needed. Prints the table of docs/mteb.md, and ends with 1 when int8 loses more than 0.1 points of a score,
-or float32 moves one at all.
+network is needed. Prints the table of docs/mteb.md, and ends with 1 when int8 moves a score by more than 0.1 points, up
+or down, or float32 moves one at all. Today it does: docs/mteb.md says which.
 """
 
 import json
@@ -32,7 +32,7 @@ from m2v_onnx import OnnxStaticModel
 
 MODELS = ("potion-base-2M", "potion-base-8M")
 PRECISIONS = ("float32", "int8", "int4")
-MOST_LOST = {"float32": 0.005, "int8": 0.1, "int4": 1.0}
+MOST_MOVED = {"float32": 0.005, "int8": 0.1, "int4": 1.0}
 """Points of a score, against model2vec."""
 
 
@@ -121,9 +121,8 @@ def main() -> None:
                 bundle = export_model(source, Path(folder) / precision, precision=precision).folder
                 ours = scores(f"{model}-{precision}", OnnxStaticModel.from_pretrained(bundle).encode)
                 print(f"| {model} | {precision} | {ours[0]:.2f} | {ours[1]:.2f} |", flush=True)
-                lost = max(x - y for x, y in zip(theirs, ours, strict=True))
                 moved = max(abs(x - y) for x, y in zip(theirs, ours, strict=True))
-                if (moved if precision == "float32" else lost) > MOST_LOST[precision]:
+                if moved > MOST_MOVED[precision]:
                     too_far.append(f"{model} in {precision}")
     if too_far:
         sys.exit(f"further from model2vec than they may be: {', '.join(too_far)}")

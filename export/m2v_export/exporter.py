@@ -11,9 +11,9 @@ from m2v_export.bundle.card import card
 from m2v_export.bundle.check import Differences, check_bundle, check_variant
 from m2v_export.bundle.check_text import check_text_ids
 from m2v_export.bundle.companions import config, tokenizer_files, write_tokenizer
-from m2v_export.bundle.golden import TEXTS, dump, golden, vectors_of
+from m2v_export.bundle.golden import TEXTS, dump, golden, probes_of, vectors_of
 from m2v_export.bundle.write import new_folder, write_graph, write_single_file, write_table
-from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph
+from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph, plain_graph
 from m2v_export.source.model import Source, is_source, read_folder, read_static_model
 from m2v_export.source.model import read_tokenizer as read_tokenizer_file
 from m2v_export.source.outside import Stored
@@ -30,9 +30,12 @@ from m2v_onnx.models.format import (
     CONFIG,
     FORMAT_VERSION,
     GOLDEN,
+    GRAPHS,
     MANIFEST,
     ONE,
     PADDED,
+    PLAIN,
+    PROBES,
     PRODUCER,
     TABLE,
     TEXT,
@@ -128,8 +131,10 @@ def export_model(
         files = _list(folder)
         (folder / CARD).write_bytes(card(model, files, differences, notes))
         files = _list(folder)
+        graphs = {engines: [path for path in paths if path in files] for engines, paths in GRAPHS.items()}
         manifest: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
+            "graphs": graphs,
             "files": {path: entry for path, entry in files.items() if path not in VARIANTS},
         }
         if all_precisions:
@@ -218,6 +223,9 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     notes = []
     golden_texts = golden(model)
     (folder / GOLDEN).write_bytes(dump(golden_texts))
+    probes = probes_of(model.tokens())
+    if probes is not None:
+        (folder / PROBES).write_bytes(probes)
     left_out = len(TEXTS) - len(golden_texts["texts"])
     if left_out:
         notes.append(
@@ -242,6 +250,7 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     write(BAG, bag_graph(embedding, _metadata(model, "bag").props()))
     write(ONE, one_graph(embedding, _metadata(model, "one").props()))
     write(PADDED, padded_graph(embedding, _metadata(model, "model").props()))
+    write(PLAIN, plain_graph(embedding, _metadata(model, "plain").props()))
     if text is None:
         return notes
     write(TEXT, text)

@@ -55,10 +55,27 @@ def add_location(parser: argparse.ArgumentParser) -> None:
 def add_tokenizer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer",
-        choices=("auto", "nanotoken", "graph", "tokenizers"),
+        choices=("auto", "nanotoken", "splintr", "graph", "tokenizers"),
         default="auto",
         help="what makes the token ids; auto takes the fastest that is installed (default: %(default)s)",
     )
+
+
+def add_collection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--uri",
+        default="./milvus.db",
+        help="a folder of Milvus Lite, whose name ends in .db, or a server's address (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--milvus-token", default="", metavar="TOKEN", help="of the server: user:password, or an API key"
+    )
+    parser.add_argument("--collection", default="documents", metavar="NAME", help="default: %(default)s")
+
+
+def names(value: str) -> list[str]:
+    """Columns, with commas between them."""
+    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 def vector_options(options: argparse.Namespace) -> dict[str, Any]:

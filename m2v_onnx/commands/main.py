@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from types import FrameType
 
-from m2v_onnx.commands import demo, embed, export, info, push, verify
+from m2v_onnx.commands import demo, embed, export, index, info, push, search, serve, verify
 from m2v_onnx.commands.arguments import UsageError
 from m2v_onnx.corpus.streams import discard
 from m2v_onnx.errors import M2vOnnxError
@@ -19,7 +19,7 @@ FAILURE = 1
 WRONG_USE = 2
 INTERRUPTED = 130
 
-COMMANDS = (export, embed, verify, info, push, demo)
+COMMANDS = (export, embed, index, search, serve, verify, info, push, demo)
 """In the order of ``--help``."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, TABLE, TEXT, TOKENIZER
+from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, PROBES, TABLE, TEXT, TOKENIZER
 
 FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
 """Where other exporters put theirs."""
@@ -55,6 +55,11 @@ class ModelFiles:
     def golden(self) -> Path | None:
         path = self.folder / GOLDEN
         return path if MANIFEST in self.config and path.is_file() else None
+
+    @property
+    def probes(self) -> Path | None:
+        """Checksums of token ids, where the bundle has them: Unigram and BPE models do."""
+        return self.folder / PROBES if PROBES in self.manifest else None
 
     @property
     def variants(self) -> dict[str, dict[str, Any]]:

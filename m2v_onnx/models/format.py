@@ -9,10 +9,19 @@ OPSET = 18
 IR_VERSION = 8
 """ONNX file format: the one that came with opset 18. Newer ones are refused by older onnxruntimes."""
 
+PLAIN_OPSET = 13
+"""Operators of plain.onnx, which other engines read too: the first with axes as inputs. Of newer ones some engines know
+only a part."""
+
+PLAIN_IR_VERSION = 7
+"""The file format that came with opset 13."""
+
 PRODUCER = "m2v-onnx"
 
 BAG = "onnx/bag.onnx"
 PADDED = "onnx/model.onnx"
+PLAIN = "onnx/plain.onnx"
+"""As model.onnx, by operators that every engine has."""
 TEXT = "onnx/text.onnx"
 ONE = "onnx/one.onnx"
 """One text's tokens to its vector, in as few kernels as can be: what a query takes."""
@@ -27,15 +36,20 @@ VARIANTS = {
 }
 """``PADDED`` in other precisions, each with its table inside, on request: the names that transformers.js looks for when
 its ``dtype`` is fp16, int8, q8 or q4. No uint8, bnb4 or q4f16: these would be the same tables under false names."""
+GRAPHS = {"onnxruntime": (BAG, ONE, TEXT), "other engines": (PLAIN,)}
+"""Which graphs an engine should read, in config.json; onnxruntime reads all of them."""
 
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 GOLDEN = "golden.json"
+PROBES = "probes.json"
+"""Checksums of the token ids of some thousands of made texts: what a fast tokenizer is held to when a model opens."""
 CARD = "README.md"
 
 MANIFEST = "m2v_onnx"
-"""The key in config.json that marks a bundle: {"format_version": int, "files": {path: {"size", "sha256"}}}; where there
-are ``VARIANTS``, also "variants", of the same form. Our runtime needs none of these, and does not download them."""
+"""The key in config.json that marks a bundle: {"format_version": int, "graphs": {engines: [path]}, "files": {path:
+{"size", "sha256"}}}; where there are ``VARIANTS``, also "variants", of the form of "files". Our runtime needs none of
+these, and does not download them."""
 
 EMBEDDING = "sentence_embedding"
 """Output of every graph: float32 [N, dim], normalized if the model says so."""

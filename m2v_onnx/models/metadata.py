@@ -13,7 +13,7 @@ from m2v_onnx.models.format import FORMAT_VERSION
 class Metadata:
     """The facts that a runtime needs besides the graph.
 
-    :ivar graph: its kind, "bag", "one", "model" or "text".
+    :ivar graph: its kind, "bag", "one", "model", "plain" or "text".
     :ivar source: the Model2Vec model's name, a Hub id or a folder's name.
     :ivar revision: the source's commit on the Hub; empty for a folder.
     :ivar source_sha256: of the source's tensors, hexadecimal.

@@ -1,6 +1,6 @@
 """text.onnx, the graph with the tokenizer inside: texts to vectors without a tokenizer library."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -18,13 +18,16 @@ class TextGraph:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def vectors(self, texts: Sequence[str], wanted: Wanted) -> Vectors:
-        """:return: float32 [N, dim]; [N, outputs] of the head.
-
+    def vectors(
+        self, texts: Sequence[str], wanted: Wanted, on_tokens: Callable[[int], object] | None = None
+    ) -> Vectors:
+        """:param on_tokens: gets how many tokens the texts have, truncated and without unknown ones.
+        :return: float32 [N, dim]; [N, outputs] of the head.
         :raises InvalidTextError: for a text with a lone surrogate.
         """
         utf8, offsets = pack(texts)
-        return own_vectors(self.session, {"utf8": utf8, "offsets": offsets}, wanted)
+        counted = None if on_tokens is None else ("input_ids", on_tokens)
+        return own_vectors(self.session, {"utf8": utf8, "offsets": offsets}, wanted, counted)
 
     def ids(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
         """Cut, tokenize, truncate, and leave out the unknown token.

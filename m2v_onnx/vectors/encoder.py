@@ -1,7 +1,7 @@
 """A text's way to its vector: where its tokens come from, and which graph pools them.
 
-Three ways lead to the same vectors: nanotoken and bag.onnx, text.onnx with the tokenizer inside, `tokenizers` and
-bag.onnx. The first that serves is taken, or the one that was asked for.
+Three ways lead to the same vectors: a fast library (nanotoken or splintr) and bag.onnx, text.onnx with the tokenizer
+inside, `tokenizers` and bag.onnx. The first that serves is taken, or the one that was asked for.
 """
 
 import json
@@ -10,20 +10,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 import numpy as np
 
 from m2v_onnx.errors import InvalidModelError, InvalidTextError
 from m2v_onnx.models.bundle import ModelFiles
-from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, TEXT, TOKENIZER
+from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, PROBES, TEXT, TOKENIZER
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
 from m2v_onnx.vectors.by_graph import TextGraph
 from m2v_onnx.vectors.ragged import Ids, check_unicode, cut, drop, split
 from m2v_onnx.vectors.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
 
-TokenizerName = Literal["auto", "nanotoken", "graph", "tokenizers"]
+TokenizerName = Literal["auto", "nanotoken", "splintr", "graph", "tokenizers"]
+
+FastLibrary = Literal["nanotoken", "splintr"]
+
+OnTokens = Callable[[int], object]
 
 _OUTPUT = [EMBEDDING]
 
@@ -72,8 +78,16 @@ class Encoder(Protocol):
     @property
     def unk_token_id(self) -> int | None: ...
 
-    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
-        """:return: float32 [N, dim]; [N, outputs] of the head."""
+    def vectors(
+        self, texts: Sequence[str], max_length: int | None, wanted: Wanted, on_tokens: OnTokens | None = None
+    ) -> Vectors:
+        """:param on_tokens: gets how many tokens the texts have, truncated and without unknown ones; for some texts
+            after others, so it adds up.
+        :return: float32 [N, dim]; [N, outputs] of the head.
+        """
+
+    def token_vectors(self, texts: Sequence[str], max_length: int | None) -> list[Vectors]:
+        """:return: float32 [T, dim] a text, a row a token; weighted, and not divided by a norm."""
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
         """Token ids, truncated and without the unknown one; long texts are not cut before."""
@@ -114,13 +128,20 @@ class BagEncoder:
     def unk_token_id(self) -> int | None:
         return self._tokens.unk_token_id
 
-    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
+    def vectors(
+        self, texts: Sequence[str], max_length: int | None, wanted: Wanted, on_tokens: OnTokens | None = None
+    ) -> Vectors:
         if self._one is not None and wanted == self._plain:
             if len(texts) == 1:
-                return self._vector(self._one, texts[0], max_length)
+                return self._vector(self._one, texts[0], max_length, on_tokens)
             if 0 < len(texts) <= ONE_BY_ONE:
-                return np.concatenate([self._vector(self._one, text, max_length, i) for i, text in enumerate(texts)])
+                one = self._one
+                return np.concatenate(
+                    [self._vector(one, text, max_length, on_tokens, i) for i, text in enumerate(texts)]
+                )
         ids, offsets = self._tokens.ids(texts, max_length)
+        if on_tokens is not None:
+            on_tokens(len(ids) if self.unk_token_id is None else int(np.count_nonzero(ids != self.unk_token_id)))
         lengths = np.diff(offsets, append=len(ids))
         tokens = RUN_BYTES // (4 * self.dim)
         if len(texts) * int(lengths.max(initial=0)) <= tokens:
@@ -128,14 +149,23 @@ class BagEncoder:
         groups = similar(lengths, tokens)
         return _joined(groups, (self._graph.vectors(*pick(ids, offsets, lengths, group), wanted) for group in groups))
 
-    def _vector(self, one: Session, text: str, max_length: int | None, number: int = 0) -> Vectors:
+    def _vector(
+        self, one: Session, text: str, max_length: int | None, on_tokens: OnTokens | None, number: int = 0
+    ) -> Vectors:
         """:param number: of the text, for the error. :return: float32 [1, dim]."""
         try:
             ids = self._tokens.ids_of_one(text, max_length)
         except InvalidTextError as error:
             raise error.counted_from(number) from error.__cause__
+        if on_tokens is not None:
+            on_tokens(len(ids))
         vector: Vectors = one.run(_OUTPUT, {"input_ids": ids})[0]
         return vector
+
+    def token_vectors(self, texts: Sequence[str], max_length: int | None) -> list[Vectors]:
+        ids, offsets = drop(*self._tokens.ids(texts, max_length), self.unk_token_id)
+        each = self._graph.vectors(ids, np.arange(len(ids)), "mean")  # a token is a text of its own
+        return [each[begin:end] for begin, end in pairwise([*offsets.tolist(), len(ids)])]
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
         truncated = [text[:max_length] for text in split(*self._tokens.ids(texts, None))]
@@ -182,9 +212,11 @@ class TextEncoder:
     def _library(self) -> BagEncoder:
         return self._open_library()
 
-    def vectors(self, texts: Sequence[str], max_length: int | None, wanted: Wanted) -> Vectors:
+    def vectors(
+        self, texts: Sequence[str], max_length: int | None, wanted: Wanted, on_tokens: OnTokens | None = None
+    ) -> Vectors:
         if max_length != self.metadata.max_length or self._for_library(texts):
-            return self._library.vectors(texts, max_length, wanted)
+            return self._library.vectors(texts, max_length, wanted, on_tokens)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         longest = int(lengths.max(initial=0))
         if max_length is not None and longest > max_length * self.median_token_length:
@@ -193,15 +225,18 @@ class TextEncoder:
             longest = max_length * self.median_token_length
             lengths = np.minimum(lengths, longest)
         if len(texts) * longest <= RUN_CHARACTERS:
-            return self._graph.vectors(texts, wanted)
+            return self._graph.vectors(texts, wanted, on_tokens)
         groups = similar(lengths, RUN_CHARACTERS)
         try:
             return _joined(
-                groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted) for group in groups)
+                groups, (self._graph.vectors([texts[i] for i in group.tolist()], wanted, on_tokens) for group in groups)
             )
         except InvalidTextError:
             check_unicode(texts)  # which of all the texts it is, not of its group
             raise
+
+    def token_vectors(self, texts: Sequence[str], max_length: int | None) -> list[Vectors]:
+        return self._library.token_vectors(texts, max_length)
 
     def _for_library(self, texts: Sequence[str]) -> bool:
         few = self._shares and 0 < len(texts) <= LIBRARY_TEXTS
@@ -245,15 +280,15 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
     if tokenizer == "graph" and path:
         return _text_encoder(Session(files.checked(path), config), files, config)
     session = Session(files.checked(files.one or files.graph), config)
-    has_files = files.golden is not None and files.tokenizer.is_file()
-    if tokenizer == "nanotoken" or (tokenizer == "auto" and has_files and find_spec("nanotoken")):
+    library = _fast_library(files) if tokenizer == "auto" else tokenizer
+    if library in ("nanotoken", "splintr"):
         files.checked(files.tokenizer)
         try:
-            return _bag_encoder("nanotoken", _nanotoken(files, session.metadata), session, files, config)
-        except InvalidModelError as error:  # not WordPiece, or not the same
-            if tokenizer == "nanotoken":
+            return _bag_encoder(library, _checked_tokens(library, files, session.metadata), session, files, config)
+        except InvalidModelError as error:  # another kind of tokenizer, or not the same
+            if tokenizer == library:
                 raise
-            if isinstance(error, NanotokenDiffers):
+            if isinstance(error, LibraryDiffers):
                 warnings.warn(f"{error}; another tokenizer is used", stacklevel=2)
     if tokenizer == "auto" and path:
         files.checked(path)  # now rather than at the first batch
@@ -263,7 +298,7 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
             _metadata(session),
             lambda: TextGraph(Session(files.checked(path), config)),
             lambda: _with_tokenizers(files, config, session),
-            shares=files.manifest.get(TOKENIZER, {}).get("size", 0) <= SHARED_BYTES,
+            shares=not _reads_long(files),
         )
     if "utf8" in session.inputs and tokenizer != "tokenizers":
         return _text_encoder(session, replace(files, graph=files.folder / BAG), config)
@@ -286,28 +321,84 @@ def _metadata(session: Session) -> Metadata:
     return session.metadata
 
 
-class NanotokenDiffers(InvalidModelError):
-    """nanotoken makes other token ids than the bundle's golden ones, or these cannot be read."""
+class LibraryDiffers(InvalidModelError):
+    """A fast library makes other token ids than the bundle's golden ones or probes, or these cannot be read."""
 
 
-def _nanotoken(files: ModelFiles, metadata: Metadata | None) -> Tokens:
-    """nanotoken, checked against the golden ids."""
-    from m2v_onnx.vectors.by_nanotoken import NanotokenTokens
+def _reads_long(files: ModelFiles) -> bool:
+    """Whether tokenizer.json takes long to read."""
+    return int(files.manifest.get(TOKENIZER, {}).get("size", 0)) > SHARED_BYTES
 
+
+def _fast_library(files: ModelFiles) -> FastLibrary | None:
+    """The one that may serve, where it is installed: bundles of Unigram and BPE models have probes."""
+    if files.golden is None or not files.tokenizer.is_file():
+        return None
+    if files.text and _reads_long(files):
+        return None  # text.onnx makes its first vectors before the library has read that
+    if files.probes is not None:
+        return "splintr" if find_spec("splintr") else None
+    return "nanotoken" if find_spec("nanotoken") else None
+
+
+def _checked_tokens(library: FastLibrary, files: ModelFiles, metadata: Metadata | None) -> Tokens:
+    """A fast library, checked against the golden ids and the probes.
+
+    :raises LibraryDiffers: when it makes other ids.
+    """
     if files.golden is None or metadata is None:
-        raise InvalidModelError(f"{files.folder} has no {GOLDEN} to check nanotoken with: export the model as a bundle")
-    if metadata.unk_token_id is None:
-        raise InvalidModelError(f"{files.tokenizer} has no unknown token: nanotoken needs one, take another")
-    tokens = NanotokenTokens.read(files.tokenizer, metadata.median_token_length, metadata.unk_token_id)
+        raise InvalidModelError(f"{files.folder} has no {GOLDEN} to check {library} with: export the model as a bundle")
+    unk_token_id = metadata.unk_token_id
+    if library == "splintr":
+        from m2v_onnx.vectors.by_splintr import SplintrTokens
+
+        if files.probes is None:
+            raise InvalidModelError(
+                f"{files.folder} has no {PROBES} to check splintr with, which Unigram and BPE models get: export the"
+                " model again, or take another tokenizer"
+            )
+        tokens: Tokens = SplintrTokens.read(files.tokenizer, metadata.median_token_length, unk_token_id)
+    else:
+        from m2v_onnx.vectors.by_nanotoken import NanotokenTokens
+
+        if unk_token_id is None:
+            raise InvalidModelError(f"{files.tokenizer} has no unknown token: nanotoken needs one, take another")
+        tokens = NanotokenTokens.read(files.tokenizer, metadata.median_token_length, unk_token_id)
     try:
-        texts = json.loads(files.checked(files.golden).read_bytes())["texts"]
-    except (InvalidModelError, ValueError, KeyError) as error:
-        raise NanotokenDiffers(f"nanotoken cannot be checked, for {files.golden} is damaged ({error})") from error
+        files.checked(files.golden)
+        if files.probes is not None:
+            files.checked(files.probes)
+    except InvalidModelError as error:
+        raise LibraryDiffers(f"{library} cannot be checked, for a file is damaged ({error})") from error
+    _check_golden(tokens, library, files.golden, metadata)
+    if files.probes is not None:
+        _check_probes(tokens, library, files.probes)
+    return tokens
+
+
+def _check_golden(tokens: Tokens, library: str, path: Path, metadata: Metadata) -> None:
+    try:
+        texts = json.loads(path.read_bytes())["texts"]
+    except (ValueError, KeyError) as error:
+        raise LibraryDiffers(f"{library} cannot be checked, for {path} is damaged ({error})") from error
     found = tokens.ids([text["text"] for text in texts], metadata.max_length)
     for text, ids in zip(texts, split(*drop(*found, metadata.unk_token_id)), strict=True):
         if ids != text["input_ids"]:
-            raise NanotokenDiffers(f"nanotoken gives other token ids than {files.golden} for {text['text'][:40]!r}")
-    return tokens
+            raise LibraryDiffers(f"{library} gives other token ids than {path} for {text['text'][:40]!r}")
+
+
+def _check_probes(tokens: Tokens, library: str, path: Path) -> None:
+    from m2v_onnx.vectors import probes  # here, for only fast libraries need it
+
+    try:
+        expected = probes.read(path.read_bytes())
+    except InvalidModelError as error:
+        raise LibraryDiffers(f"{library} cannot be checked, for {path} is of no use ({error})") from error
+    text = probes.first_difference(expected, probes.checksums(*tokens.ids(probes.texts(), None)))
+    if text is not None:
+        raise LibraryDiffers(
+            f"{library} gives other token ids than {path} for one of the {probes.GROUP} texts from {text[:40]!r} on"
+        )
 
 
 def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session | None = None) -> BagEncoder:

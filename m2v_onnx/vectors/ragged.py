@@ -26,9 +26,25 @@ def drop(ids: Ids, offsets: Ids, token_id: int | None) -> tuple[Ids, Ids]:
     """
     if token_id is None:
         return ids, offsets
-    kept = ids != token_id
+    return keep(ids, offsets, ids != token_id)
+
+
+def keep(ids: Ids, offsets: Ids, kept: npt.NDArray[np.bool_]) -> tuple[Ids, Ids]:
+    """Leave tokens out of flat ids.
+
+    :param kept: bool [T].
+    :return: int64 [T'], int64 [N].
+    """
     before = np.concatenate([[0], np.cumsum(kept)])
     return ids[kept], before[offsets]
+
+
+def truncate(ids: Ids, offsets: Ids, max_length: int | None) -> tuple[Ids, Ids]:
+    """The first ``max_length`` tokens of each text; all for None. :return: int64 [T'], int64 [N]."""
+    lengths = np.diff(offsets, append=len(ids))
+    if max_length is None or int(lengths.max(initial=0)) <= max_length:
+        return ids, offsets
+    return keep(ids, offsets, np.arange(len(ids)) - np.repeat(offsets, lengths) < max_length)
 
 
 def split(ids: Ids, offsets: Ids) -> list[list[int]]:

@@ -218,16 +218,27 @@ class PoolingGraph:
             ) from error
 
 
-def own_vectors(session: Session, feeds: Mapping[str, npt.NDArray[Any]], wanted: Wanted) -> Vectors:
+def own_vectors(
+    session: Session,
+    feeds: Mapping[str, npt.NDArray[Any]],
+    wanted: Wanted,
+    counted: tuple[str, Callable[[int], object]] | None = None,
+) -> Vectors:
     """Run a graph of ours, bag.onnx or text.onnx.
 
+    :param counted: another output, and what gets its length.
     :return: float32 [N, dim]; [N, outputs] of the head.
     """
     assert session.metadata is not None
     output = MEAN if session.metadata.normalize and wanted == "mean" else EMBEDDING
     if wanted == "head":
         output = PREDICTIONS if session.metadata.activation == "identity" else PROBABILITIES
-    vectors: Vectors = session.run([output], feeds)[0]
+    vectors: Vectors
+    if counted is None:
+        vectors = session.run([output], feeds)[0]
+    else:
+        vectors, other = session.run([output, counted[0]], feeds)
+        counted[1](len(other))
     return normalized(vectors) if wanted == "unit" and not session.metadata.normalize else vectors
 
 

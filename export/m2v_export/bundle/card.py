@@ -6,18 +6,25 @@ from math import floor
 from m2v_export.bundle.check import Differences
 from m2v_export.bundle.snippets import SNIPPETS
 from m2v_export.source.model import Source
-from m2v_onnx.models.format import BAG, TABLE, TEXT, VARIANTS
+from m2v_onnx.models.format import BAG, PLAIN, TABLE, TEXT, VARIANTS
 
 _PURPOSE = {
     "onnx/bag.onnx": "`input_ids` int64 [T] and `offsets` int64 [N] to `sentence_embedding` float32 [N, dim]",
     "onnx/one.onnx": "`input_ids` int64 [T] of one text, without the unknown token, to its vector: for a query",
-    "onnx/model.onnx": "`input_ids` and `attention_mask` int64 [N, L] to `sentence_embedding` and `last_hidden_state`",
+    "onnx/model.onnx": "`input_ids` and `attention_mask` int64 [N, L] to `sentence_embedding` and `last_hidden_state`:"
+    " for programs that pool themselves, as transformers.js does",
+    PLAIN: "the same, for engines other than onnxruntime",
     "onnx/text.onnx": "`utf8` uint8 [T] and `offsets` int64 [N] to `sentence_embedding`: no tokenizer needed",
     TABLE: "the table, shared by the graphs",
     "tokenizer.json": "for `tokenizers` and transformers.js; adds no special tokens",
     **{path: f"`onnx/model.onnx` in {precision}, the table inside" for path, precision in VARIANTS.items()},
     "golden.json": "texts, token ids and vectors to check an implementation against",
 }
+
+_OTHER_ENGINES = (
+    f"onnxruntime reads all graphs. Other engines (OpenVINO, rten, MNN) read `{PLAIN}`: it has no"
+    " branches and\nno loops. Fill each batch up to at least one token."
+)
 
 _NORMALIZE = {True: "divided by their L2 norm", False: "not normalized"}
 
@@ -102,6 +109,8 @@ feeds = {{"input_ids": np.concatenate(ids).astype(np.int64), "offsets": offsets}
 (vectors,) = session.run(["sentence_embedding"], feeds)
 ```
 {_transformers_js() if differences.variants else ""}{_other_languages() if TEXT in files else ""}
+{_OTHER_ENGINES}
+
 Any other program should give the token ids and vectors of `golden.json`, whose tolerance is in it.
 """
     return text.encode()

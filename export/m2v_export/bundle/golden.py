@@ -11,6 +11,8 @@ from m2v_export.source.embedding import reference_vectors
 from m2v_export.source.model import Source
 from m2v_onnx.errors import InvalidTextError
 from m2v_onnx.models.format import EMBEDDING
+from m2v_onnx.vectors import probes
+from m2v_onnx.vectors.by_splintr import KINDS
 from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 from m2v_onnx.vectors.ragged import drop, split
 
@@ -68,6 +70,19 @@ def golden(source: Source) -> dict[str, Any]:
             for text, text_ids, vector, of_head in zip(texts, ids, vectors, more, strict=True)
         ],
     }
+
+
+def probes_of(tokens: TokenizersTokens) -> bytes | None:
+    """The content of probes.json: checksums of the token ids of made texts.
+
+    :return: None for a tokenizer of a kind that splintr does not have, or that refuses one of the texts.
+    """
+    if type(tokens.tokenizer.model).__name__ not in KINDS:
+        return None
+    try:
+        return probes.dump(probes.checksums(*tokens.ids(probes.texts(), None)))
+    except InvalidTextError:
+        return None
 
 
 def _is_known(tokens: TokenizersTokens, text: str) -> bool:

@@ -29,8 +29,6 @@ Scalar = bool | int | float
 Array = npt.NDArray[Any]
 Branch = Callable[["Graph"], Sequence["Value"]]
 
-_OPSETS = [helper.make_opsetid("", OPSET)]
-
 
 @dataclass(frozen=True, eq=False)
 class Value:
@@ -175,8 +173,12 @@ class _Level:
 class Graph:
     """One graph. What is written inside a callback of ``if_`` or ``loop`` goes into its body, which sees all values."""
 
-    def __init__(self, outside: Outside | None = None) -> None:
-        """:param outside: where large constants go; None to keep all in the graph."""
+    def __init__(self, outside: Outside | None = None, opset: int = OPSET, ir_version: int = IR_VERSION) -> None:
+        """:param outside: where large constants go; None to keep all in the graph.
+        :param opset: the operators' version. :param ir_version: the file format's.
+        """
+        self.opset, self._ir_version = opset, ir_version
+        self._opsets = [helper.make_opsetid("", opset)]
         self._outside = outside
         self._levels = [_Level()]
         self._scopes: list[str] = []
@@ -262,6 +264,12 @@ class Graph:
         """
         first = next((i for i in inputs if isinstance(i, Value)), None)
         operands = [None if i is None else self._value(i, first) for i in inputs]
+        # Defaults are written out: rten takes a Slice without axes for one of all axes, tinygrad needs the other.
+        if op_type == "Slice" and len(operands) == 3 and operands[1] is not None:
+            starts = operands[1].type.tensor_type.shape.dim[0].dim_value
+            operands.append(self.constant(np.arange(starts)))
+        elif op_type == "GatherElements":
+            attributes.setdefault("axis", 0)
         operation = op_type, tuple("" if o is None else o.name for o in operands), repr(sorted(attributes.items()))
         for level in self._levels:
             if operation in level.results:
@@ -307,6 +315,9 @@ class Graph:
             again, following, stacked = body(self, i, *carried)
             for value in (before if again is None else again, *following, *stacked):
                 self._body_output(value)
+        if condition is None:
+            # ONNX' reference skips a Loop without one.
+            condition = self.constant(np.array(True))
         types = [_unsized(value) for value in state]
         types += [_sized(value.dtype, [None] * (value.rank + 1)) for value in stacked]
         return self._with_bodies("Loop", [trips, condition, *state], types, body=level.proto("body", self._told))
@@ -319,7 +330,9 @@ class Graph:
         _distribute(graph, {name: t for name, t in self._initializers.items() if name in constants})
         kept = ["", *self._initializers, *(info.name for infos in (graph.input, graph.output) for info in infos)]
         _rename(graph, {name: name for name in kept} | self._renamed)
-        model = helper.make_model(graph, producer_name=PRODUCER, opset_imports=_OPSETS, ir_version=IR_VERSION)
+        model = helper.make_model(
+            graph, producer_name=PRODUCER, opset_imports=self._opsets, ir_version=self._ir_version
+        )
         helper.set_model_props(model, dict(sorted(metadata.items())))
         return model
 
@@ -343,9 +356,9 @@ class Graph:
         node = helper.make_node(op_type, names, list(outputs), name=outputs[0], **(attributes or {}))
         types = {value.name: value.type for value in inputs if value is not None}
         data = {name: t for name in names if (t := self._initializers.get(name)) is not None and _is_small(t)}
-        schema = onnx.defs.get_schema(op_type, OPSET)
+        schema = onnx.defs.get_schema(op_type, self.opset)
         inferred = shape_inference.infer_node_outputs(
-            schema, node, types, data, opset_imports=_OPSETS, ir_version=IR_VERSION
+            schema, node, types, data, opset_imports=self._opsets, ir_version=self._ir_version
         )
         self._levels[-1].nodes.append(node)
         return [

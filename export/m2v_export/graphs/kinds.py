@@ -10,7 +10,7 @@ from m2v_export.graphs.builder import Graph, Value
 from m2v_export.graphs.head import head_values
 from m2v_export.graphs.pooling import SHORT_TOKENS, Pooling, bag_mean, line_sums
 from m2v_export.source.embedding import Embedding
-from m2v_onnx.models.format import EMBEDDING, MEAN
+from m2v_onnx.models.format import EMBEDDING, MEAN, PLAIN_IR_VERSION, PLAIN_OPSET
 
 
 def bag_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -113,6 +113,32 @@ def padded_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.Mode
         scale = pooling.count(mask.cast(np.float32)) / g.op("Max", counts, np.array(1, np.float32))
         hidden, factors = pooling.rows(pooling.codes(ids)), pooling.factors(ids)
         hidden = hidden * (scale if factors is None else factors * scale).unsqueeze(2)
+        if pooling.scales is not None:
+            hidden = hidden * pooling.scales
+        vectors = pooling.normalize(mean) if embedding.normalize else mean
+    g.output(vectors, EMBEDDING, ["N", embedding.dim])
+    g.output(hidden, "last_hidden_state", ["N", "L", embedding.dim])
+    _head(pooling, vectors)
+    return g.model(metadata)
+
+
+def plain_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """As ``padded_graph``, for engines other than onnxruntime.
+
+    It has the oldest operators that serve, no branches, no loops, and no size that inference cannot see. It needs
+    memory for the padded block, N x L x dim x 4 bytes, several times, and in onnxruntime it is slower for many texts.
+    """
+    g = Graph(opset=PLAIN_OPSET, ir_version=PLAIN_IR_VERSION)
+    ids = g.input("input_ids", np.int64, ["N", "L"])
+    mask = g.input("attention_mask", np.int64, ["N", "L"])
+    with g.scope("pool"):
+        pooling = Pooling(g, embedding)
+        ids = g.op("Where", mask > 0, ids, np.array(pooling.padding_id))
+        counts = pooling.count((~ids.equals(pooling.padding_id)).cast(np.float32))
+        sums, rows = pooling.block_sums(ids)
+        mean = pooling.mean(sums, counts)
+        scale = pooling.count(mask.cast(np.float32)) / g.op("Max", counts, np.array(1, np.float32))
+        hidden = rows * scale.unsqueeze(2)
         if pooling.scales is not None:
             hidden = hidden * pooling.scales
         vectors = pooling.normalize(mean) if embedding.normalize else mean

@@ -12,6 +12,8 @@ A batch too big for one grid goes in blocks of texts of similar length, and a ve
 the tokens, never the longest text times the number of texts.
 """
 
+from math import ceil, log2
+
 import numpy as np
 
 from m2v_export.graphs.arrays import END, any_of, counted, lengths_of, look_up
@@ -45,6 +47,12 @@ SEGMENT_TOKENS = 512
 
 HIGH = 16
 """What a byte's high code counts."""
+
+MOST_EXACT = 4096
+"""Tokens of a text in a padded block whose high bits are added up without rounding."""
+
+BITWISE_OPSET = 18
+"""The first opset with BitwiseAnd."""
 
 
 class Pooling:
@@ -105,8 +113,10 @@ class Pooling:
 
     def _low_and_both(self, codes: Value) -> tuple[Value, Value]:
         """Two codes a byte: the low ones, and the bytes, low + 16 * high; float32, the codes' shape."""
-        low = self.g.op("BitwiseAnd", codes, np.array(HIGH - 1, np.uint8))
-        return low.cast(np.float32), codes.cast(np.float32)
+        both = codes.cast(np.float32)
+        if self.g.opset < BITWISE_OPSET:
+            return both - self.g.op("Floor", both * (1 / HIGH)) * HIGH, both
+        return self.g.op("BitwiseAnd", codes, np.array(HIGH - 1, np.uint8)).cast(np.float32), both
 
     def _side_by_side(self, low: Value, both: Value) -> Value:
         """The low and the high codes, these times 16; a difference gives them, for onnxruntime's BitShift takes as
@@ -165,6 +175,45 @@ class Pooling:
             rows = self.g.concat([sums.unsqueeze(0), rows], axis=0)
         # Along the first axis onnxruntime adds whole rows, the first to the second and so on.
         return self.g.op("ReduceSum", rows, np.array([0]), keepdims=int(ids.rank == 1))
+
+    def block_sums(self, ids: Value) -> tuple[Value, Value]:
+        """Sum weighted rows of a padded block, by operators that every engine has.
+
+        :param ids: int64 [N, L], ``padding_id`` where a text has no token.
+        :return: float32 [N, dim]; float32 [N, L, dim], the rows themselves.
+        """
+
+        def weighted_rows(ids: Value) -> Value:
+            # By Gather, not by ``look_up``, which needs a newer Reshape.
+            indices = ids if self.mapping is None else self.g.op("Gather", self.mapping, ids, axis=0)
+            rows = self.rows(self.g.op("Gather", self.table, indices, axis=0))
+            if self.weights is None:
+                return rows
+            return rows * self.g.op("Gather", self.weights, ids, axis=0).cast(np.float32).unsqueeze(2)
+
+        if self.by_products:
+            # In two parts: the high bits of up to MOST_EXACT tokens add up without rounding, in whatever order an
+            # engine adds, and the low bits are too small for their rounding to count.
+            rows = weighted_rows(ids)
+            step = self._step
+            high = self.g.op("Floor", rows * (1 / step)) * step
+            sums = self.g.op("ReduceSum", high, np.array([1]), keepdims=0)
+            return sums + self.g.op("ReduceSum", rows - high, np.array([1]), keepdims=0), rows
+        # The ids, not the rows, are turned: onnxruntime would turn rows back, and add them in another order.
+        rows = weighted_rows(self.g.op("Transpose", ids, perm=[1, 0]))
+        sums = self.g.op("ReduceSum", rows.cast(self.sum_dtype), np.array([0]), keepdims=0).cast(np.float32)
+        return sums, self.g.op("Transpose", rows, perm=[1, 0, 2])
+
+    @property
+    def _step(self) -> float:
+        """The power of two whose multiples float32 adds up without rounding, ``MOST_EXACT`` rows of them."""
+        table, weights = self.embedding.table, self.embedding.weights
+        largest = float(max(table.max(initial=0), -float(table.min(initial=0))))
+        if self.embedding.packed:
+            largest = INT4_OFFSET * HIGH
+        if weights is not None:
+            largest *= float(np.abs(weights).max(initial=0))
+        return 2.0 ** ceil(log2(max(largest, MOST_EXACT * float(np.finfo(np.float32).tiny)) * MOST_EXACT / 2**23))
 
     def count(self, kept: Value) -> Value:
         """:param kept: float32 [N, L]. :return: float32 [N, 1]."""

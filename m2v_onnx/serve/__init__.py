@@ -1,0 +1,1 @@
+"""The server: models over HTTP, in the shapes that existing clients already speak."""

@@ -1,0 +1,122 @@
+"""Starting granian, an HTTP server written in Rust, and its workers.
+
+Why granian: it closes connections whose headers take too long, which uvicorn does not; it replaces workers that die;
+and an answer took 0.85 times the CPU time that it took in uvicorn with httptools and uvloop (the same vector each time,
+measured once on a shared machine). Its weak side: it takes an answer whole, however slowly the client reads.
+
+Why msgspec reads JSON: it checks types while it reads, says where they are wrong, takes no longer than orjson, and its
+structs make the OpenAPI document. Why orjson writes it: it takes numpy's arrays, 2.4 times as fast as msgspec takes the
+same numbers as lists, and gives float32 as few digits as it needs.
+"""
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from m2v_onnx.errors import MissingExtraError
+from m2v_onnx.model import OnnxStaticModel
+from m2v_onnx.serve import metrics
+from m2v_onnx.serve.settings import Settings
+
+PACKAGES = ("granian", "msgspec", "orjson", "prometheus_client")
+
+CONNECTIONS = 8192
+"""Open connections a worker. More wait until one is closed."""
+
+IDLE_MILLISECONDS = 20_000
+"""Until a connection is closed that has sent no headers, or not all of them, or has nothing more to ask."""
+
+END_SECONDS = 30
+"""Until a worker is killed that does not end: what it is working on is done by then."""
+
+
+def check_extra() -> None:
+    """:raises MissingExtraError: when a package is missing that a server needs."""
+    from importlib.util import find_spec
+
+    for package in PACKAGES:
+        if find_spec(package) is None:
+            raise MissingExtraError("m2v-onnx serve", "serve", package)
+
+
+def serve(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
+    """Answer requests until SIGTERM or SIGINT: then finish what was begun, and return.
+
+    :raises OSError: when the address is in use, or not this machine's.
+    :raises MissingExtraError: when a package is missing.
+    """
+    check_extra()
+    _check_address(settings)
+    _allow_files()
+    with tempfile.TemporaryDirectory(prefix="m2v-onnx-serve-", ignore_cleanup_errors=True) as folder:
+        if settings.workers > 1:
+            metrics.share(Path(folder))
+        # Before workers are forked, which then share its memory; and after it was told a folder.
+        import prometheus_client  # noqa: F401
+        from granian.constants import HTTPModes, Interfaces
+        from granian.http import HTTP1Settings
+        from granian.log import LogLevels
+        from granian.server import Server
+
+        from m2v_onnx.serve import app  # noqa: F401
+
+        certificate, key = settings.certificate or (None, None)
+        server = Server(
+            "m2v-onnx",
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.RSGI,
+            workers=settings.workers,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=IDLE_MILLISECONDS),
+            websockets=False,
+            backlog=1024,
+            backpressure=CONNECTIONS,
+            log_level=LogLevels.info if settings.log_requests else LogLevels.warning,
+            log_access=settings.log_requests,
+            ssl_cert=certificate,
+            ssl_key=key,
+            respawn_failed_workers=True,
+            workers_kill_timeout=END_SECONDS,
+        )
+        names = ", ".join(models)
+        print(f"m2v-onnx serve: {settings.url} {names}; workers: {settings.workers}", file=sys.stderr, flush=True)
+        server.serve(target_loader=partial(_load, settings, dict(models)), wrap_loader=False)
+
+
+def _load(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> Any:
+    """A worker's application. A worker that is forked has the models already, one that is spawned opens them anew."""
+    from m2v_onnx.serve.app import Application
+
+    return Application(settings, models)
+
+
+def _check_address(settings: Settings) -> None:
+    """Workers share the port, so another server on it would not be noticed: it would get half of the requests."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OSError(f"{settings.host}:{settings.port}: {reason}: give another --port or --host") from error
+
+
+def _allow_files() -> None:
+    """Let the process have as many files, and so connections, as the system allows it."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = CONNECTIONS + 1024
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

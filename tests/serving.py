@@ -1,0 +1,99 @@
+"""A real server in a process of its own, on loopback."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+WAIT = 60
+"""Seconds until a test that hangs is given up."""
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Running:
+    """:ivar log: what the server has written."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, path: str, body: Any = None, method: str | None = None, **headers: str) -> Reply:
+        """POST where there is a body: bytes as they are, others as JSON."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = Request(self.url + path, data, {"Content-Type": "application/json"} | named, method=method)
+        try:
+            with urlopen(request, timeout=WAIT) as response:
+                return Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, response.read())
+        except HTTPError as error:
+            with error:
+                return Reply(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=WAIT)
+
+    def workers(self) -> list[int]:
+        """Their process ids (Linux)."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(each) for each in children.read_text().split()]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Running]:
+    """``m2v-onnx serve`` with these arguments, ready; it must end with 0 after SIGTERM."""
+    port, log = free_port(), folder / "serve.log"
+    command = [sys.executable, "-m", "m2v_onnx", "serve", *arguments, "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
+    server = Running(process, port, log)
+    try:
+        until = time.monotonic() + WAIT
+        while not is_ready(server):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.02)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        code = process.wait(WAIT)
+    assert code == 0 or os.name == "nt", log.read_text()
+
+
+def is_ready(server: Running) -> bool:
+    try:
+        return server.ask("/health").status == 200
+    except OSError:
+        return False
