@@ -1,6 +1,6 @@
 """The look-up of whole words: keys of a fixed length in a perfect hash."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_export.text.tables.alphabet import DROPPED, Alphabet
-from m2v_export.text.tables.hashing import TRIES, Bits, PerfectHash, Remainders, Spread, first_built
+from m2v_export.text.tables.hashing import Bits, PerfectHash, Remainders, Spread, first_built
 
 WORD_CHARACTERS = 13
 """Whole words are found up to this many characters at least: longer ones are rare, and made of pieces."""
@@ -83,6 +83,9 @@ def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], charac
 MANY_WORDS = 50_000
 """Up to so many words hashes of 32 bits are all different after a try or two."""
 
+SHORT_TRIES = 20
+"""With 32 bits; words that are very much alike, such as w0, w1, w2 and so on, need 64."""
+
 
 def _hashes(parts: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any], Spread]]:
     """Ways to hash words, for ``first_built``: odd factors, or the product would lose a bit.
@@ -90,9 +93,10 @@ def _hashes(parts: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[Any], np
     :param parts: int64 [1 + packs, words].
     """
     words, rng = parts.shape[1], np.random.default_rng(0)
-    dtype: type[np.signedinteger[Any]] = np.int32 if words <= MANY_WORDS else np.int64
-    spreads = repeat(Bits.for_keys(words), TRIES) if dtype is np.int32 else Remainders.tries(words)
-    half = np.iinfo(dtype).max // 2
-    for spread in spreads:
+    ways: list[tuple[type[np.signedinteger[Any]], Iterable[Spread]]] = [(np.int64, Remainders.tries(words))]
+    if words <= MANY_WORDS:
+        ways.insert(0, (np.int32, repeat(Bits.for_keys(words), SHORT_TRIES)))
+    for dtype, spread in ((dtype, spread) for dtype, spreads in ways for spread in spreads):
+        half = np.iinfo(dtype).max // 2
         factors = rng.integers(-half, half, len(parts)).astype(dtype) * 2 + 1
         yield factors, (factors.astype(np.int64) @ parts).astype(dtype), spread
