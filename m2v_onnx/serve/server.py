@@ -1,12 +1,11 @@
 """Starting granian, an HTTP server written in Rust, and its workers.
 
 Why granian: it closes connections whose headers take too long, which uvicorn does not; it replaces workers that die;
-and an answer took 0.85 times the CPU time that it took in uvicorn with httptools and uvloop (the same vector each time,
-measured once on a shared machine). Its weak side: it takes an answer whole, however slowly the client reads.
+and its own interface leaves little to do for each request. Its weak side: it takes an answer whole, however slowly the
+client reads.
 
-Why msgspec reads JSON: it checks types while it reads, says where they are wrong, takes no longer than orjson, and its
-structs make the OpenAPI document. Why orjson writes it: it takes numpy's arrays, 2.4 times as fast as msgspec takes the
-same numbers as lists, and gives float32 as few digits as it needs.
+Why msgspec reads JSON: it checks types while it reads, says where they are wrong, and its structs make the OpenAPI
+document. Why orjson writes it: it takes numpy's arrays as they are, and gives float32 as few digits as it needs.
 """
 
 import os
