@@ -90,7 +90,7 @@ def test_dry_run(hub: Hub, run: Script, bundle: Path) -> None:
     (bundle / "notes.txt").write_text("mine")
     done = run("push", str(bundle), NAME, "--dry-run", "--public", cli=True)
     assert done.code == 0, done.error
-    assert "dry run: would push 14 files, " in done.out
+    assert "dry run: would push 16 files, " in done.out
     assert f"to the new public repository {NAME}; nothing was sent" in done.out
     assert "not sent  notes.txt, none of the bundle's files" in done.out
     assert hub.repositories == {}

@@ -83,6 +83,8 @@ def text_model(
 def session_of(model: onnx.ModelProto, threads: int = 1) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
+    # As every program of ours has it; onnxruntime 1.18 goes wrong with it in Unigram's loops.
+    options.enable_mem_pattern = False
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

@@ -87,6 +87,14 @@ def later(g: Graph, values: Value, by: int) -> Value:
     return g.op("Pad", values, np.array([-by, by])).sized_as(values)
 
 
+def previous(g: Graph, values: Value, first: int = 0) -> Value:
+    """As ``later`` by -1, of a single value too, which onnxruntime 1.18 pads with what happens to be in memory.
+
+    :param values: int32 [P], P > 0. :param first: what is before the first. :return: int32 [P].
+    """
+    return g.concat([np.array([first], np.int32), values]).slice(0, -1).sized_as(values)
+
+
 def if_longer(g: Graph, offsets: Value, end: Value, most: int, then: Branch, otherwise: Branch) -> list[Value]:
     """``then`` where a run is longer than that, which needs no look at the runs where all together are not.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m2v_export.graphs.arrays import END, counted, keep, later, look_up, places_of_all, zeros, zeros_like
+from m2v_export.graphs.arrays import END, counted, keep, look_up, places_of_all, previous, zeros, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import WordCharacters
 
@@ -28,7 +28,7 @@ def tokens_of(g: Graph, values: Value, ends: Value, words: WordCharacters, sizes
     :param ends: int32 [P], 1 where a piece ends. :param sizes: int32 [M], symbols of each word.
     """
     up_to = look_up(g, g.op("CumSum", ends, np.array(0)).of_rank(1), words.firsts + sizes - 1)
-    before = later(g, up_to, -1)
+    before = previous(g, up_to)
     kept = ends.cast(np.bool_)
     return Tokens(keep(g, values, kept), keep(g, words.word, kept), up_to - before, before)
 

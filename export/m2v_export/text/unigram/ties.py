@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from m2v_export.graphs.arrays import END, keep, later, look_up, numbered, positions, zeros_like
+from m2v_export.graphs.arrays import END, keep, later, look_up, numbered, positions, previous, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import characters_of
 from m2v_export.text.unigram.best import are_near, best_ways
@@ -55,7 +55,7 @@ def settle(
         merged, begins = merge_words(g, values, unfound, now.tokens(g, now.ends(g)))
         which = positions(g, waiting)
         section = look_up(g, sections.numbers, look_up(g, unfound, which))
-        is_first = ~g.op("Pad", section, np.array([1, -1]), np.array(-1, np.int32)).sized_as(section).equals(section)
+        is_first = ~previous(g, section, -1).equals(section)
         which, section = keep(g, which, is_first), keep(g, section, is_first)
         first = look_up(g, begins, look_up(g, sections.firsts, section))
         before = _sums(g, search.scores(g, merged), first, look_up(g, begins, look_up(g, unfound, which)))

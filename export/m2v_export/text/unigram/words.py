@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m2v_export.graphs.arrays import later, look_up, places_of_all
+from m2v_export.graphs.arrays import look_up, places_of_all, previous
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import WordCharacters, characters_of
 from m2v_export.text.stages.words import WordPlaces, is_part
@@ -56,7 +56,7 @@ def cut_words(
     # What separates a word from the next is behind it, and is no symbol.
     parts = is_part(g, look_up(g, words.nodes, places.at), tables.alphabet).cast(np.int32)
     up_to = look_up(g, g.op("CumSum", parts, np.array(0)).of_rank(1), places.firsts + gaps - 1)
-    sizes = up_to - later(g, up_to, -1) + 1
+    sizes = up_to - previous(g, up_to) + 1
     own = characters_of(g, starts - 1, sizes)
     symbols = look_up(g, g.constant(tables.symbols, "symbols"), look_up(g, words.nodes, own.at))
     symbols = g.op("Where", own.begins > 0, np.array(tables.blank, np.int32), symbols)
