@@ -25,7 +25,7 @@ from m2v_export.text.tables.graphemes import (
     Graphemes,
 )
 from m2v_export.text.tables.pages import PAGE
-from m2v_export.text.tables.utf8 import PADDING
+from m2v_export.text.tables.utf8 import MOST_BYTES as CHARACTER_BYTES
 
 MOST_CHARACTERS = 3
 """Of a cluster that is looked up: only ASCII has one byte, and none of it joins."""
@@ -38,13 +38,14 @@ def join_clusters(g: Graph, symbols: Value, codes: Value, is_token: Value, start
     :param codes: int32 [T + PADDED]. :param is_token: bool [T + PADDED], what belongs to an added token.
     :param starts: int32 [N], the first byte of each text. :return: int32 [T + PADDED].
     """
-    begins_one = ~is_continuation(symbols) & (symbols < PADDING)
+    # With some of what is behind the last text: more than the look-ups here reach, which 1.18 could not pad.
+    begins_one = ~is_continuation(symbols.slice(0, -CHARACTER_BYTES))
     at = places_where(g, begins_one)
     characters = code_points_at(g, bytes_at(g, symbols, at))
     page = look_up(g, g.constant(tables.page, "grapheme_page"), characters // PAGE)
     place = page + g.op("BitwiseAnd", characters, PAGE - 1)
     marks = look_up(g, g.constant(tables.marks, "grapheme_marks"), place)
-    marks = g.op("Where", keep(g, is_token, begins_one), np.array(BREAKS, np.int32), marks)
+    marks = g.op("Where", keep(g, is_token.slice(0, -CHARACTER_BYTES), begins_one), np.array(BREAKS, np.int32), marks)
     is_first = g.op("ScatterElements", zeros_like(symbols), starts, zeros_like(starts) + 1)
     joined = _joined(g, marks, look_up(g, is_first, at) > 0)
     sizes = (characters >= 0x80).cast(np.int32) + (characters >= 0x800).cast(np.int32) + 1
