@@ -130,11 +130,11 @@ def _of_csv(files: Sequence[Path]) -> "tuple[pa.Schema, None, Callable[[int], It
         return csv.open_csv(pa.input_stream(str(path)), convert_options=csv.ConvertOptions(column_types=types))
 
     schema = opened(files[0], {}).schema
-    texts = {field.name: pa.string() for field in schema if pa.types.is_integer(field.type)}
-    first = opened(files[0], texts).read_next_batch()
-    texts = {name: kind for name, kind in texts.items() if _as_numbers(first.column(name)) is not None}
-    types = {field.name: pa.string() for field in schema if pa.types.is_integer(field.type)}
-    schema = pa.schema([(f.name, f.type if f.name in texts or f.name not in types else pa.string()) for f in schema])
+    whole_numbers = {field.name: pa.string() for field in schema if pa.types.is_integer(field.type)}
+    first = opened(files[0], whole_numbers).read_next_batch()
+    texts = {name: kind for name, kind in whole_numbers.items() if _as_numbers(first.column(name)) is not None}
+    stay_text = whole_numbers.keys() - texts.keys()
+    schema = pa.schema([(field.name, pa.string() if field.name in stay_text else field.type) for field in schema])
 
     def batches(size: int) -> "Iterator[pa.RecordBatch]":
         for each in files:

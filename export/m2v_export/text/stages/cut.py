@@ -9,6 +9,14 @@ from m2v_export.text.stages.repair import continues
 from m2v_export.text.tables.utf8 import PADDED
 
 
+def decode_and_cut(g: Graph, utf8: Value, starts: Value, code_points: int | None) -> tuple[Value, Value]:
+    """As ``cut``; None for all code points."""
+    if code_points is None:
+        return decode(g, utf8), starts
+    with g.stage("cut"):
+        return cut(g, utf8, starts, code_points)
+
+
 def cut(g: Graph, utf8: Value, starts: Value, code_points: int) -> tuple[Value, Value]:
     """Cut each text to its first code points; most batches have no text that is so long, and are only decoded.
 

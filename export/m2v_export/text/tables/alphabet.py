@@ -71,6 +71,11 @@ class Alphabet:
     foreign_sign: int = 0
 
     @property
+    def first_added(self) -> int:
+        """The least code of an added token; all other codes of characters are less."""
+        return min(self.added.values(), default=self.size)
+
+    @property
     def packed(self) -> int:
         """How many narrow codes an int32 holds that is not negative."""
         return 31 // self.width

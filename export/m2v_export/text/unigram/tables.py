@@ -110,7 +110,6 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         if is_whole
     }
     words |= {(alphabet.added[t["content"]],): pieces.unknown + 1 + i for i, t in enumerate(tokens)}
-    first_added = min(alphabet.added.values(), default=alphabet.size)
     raw = {tuple(t["content"].encode()): alphabet.added[t["content"]] for t in tokens}
     return UnigramTables(
         normalization=Normalization(
@@ -125,7 +124,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         pieces=pieces,
         symbols=_symbols_of(alphabet, symbols),
         blank=symbols[BLANK],
-        literal=LiteralBlank(alphabet.codes[BLANK], alphabet.isolated, first_added, not splits_spaces)
+        literal=LiteralBlank(alphabet.codes[BLANK], alphabet.isolated, alphabet.first_added, not splits_spaces)
         if has_blanks
         else None,
         carries=carries,

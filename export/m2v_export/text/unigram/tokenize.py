@@ -5,8 +5,7 @@ import numpy as np
 from m2v_export.graphs.arrays import any_of, counted, look_up, places_of_all, positions
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
-from m2v_export.text.stages.cut import cut
-from m2v_export.text.stages.decode import decode
+from m2v_export.text.stages.cut import decode_and_cut
 from m2v_export.text.stages.normalize.codes import codes_of
 from m2v_export.text.stages.truncate import finish
 from m2v_export.text.stages.words import WholeWords, WordPlaces, begin_at, split_words
@@ -24,11 +23,7 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: UnigramTables, limi
     :param utf8: uint8 [T], the texts' bytes, end to end. :param offsets: int64 [N], where each text starts.
     :return: int64 [T'], int64 [N]: ids, and where each text's begin.
     """
-    if limits.code_points is None:
-        symbols = decode(g, utf8)
-    else:
-        with g.stage("cut"):
-            symbols, offsets = cut(g, utf8, offsets, limits.code_points)
+    symbols, offsets = decode_and_cut(g, utf8, offsets, limits.code_points)
     with g.stage("normalize"):
         begins, starts = codes_of(g, symbols, offsets, tables.normalization)
     with g.stage("words"):
@@ -65,4 +60,4 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: UnigramTables, limi
 def _are_added(g: Graph, words: WordPlaces, alphabet: Alphabet) -> Value:
     """:return: int32 [W + 1], 1 for added tokens."""
     first = look_up(g, words.codes, words.starts)
-    return (first >= min(alphabet.added.values(), default=alphabet.size)).cast(np.int32)
+    return (first >= alphabet.first_added).cast(np.int32)

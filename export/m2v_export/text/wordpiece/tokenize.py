@@ -8,8 +8,7 @@ import numpy as np
 from m2v_export.graphs.arrays import any_of, positions
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
-from m2v_export.text.stages.cut import cut
-from m2v_export.text.stages.decode import decode
+from m2v_export.text.stages.cut import decode_and_cut
 from m2v_export.text.stages.normalize.codes import codes_of
 from m2v_export.text.stages.truncate import finish
 from m2v_export.text.stages.words import WholeWords, WordPlaces, split_words, whole_ids
@@ -66,11 +65,7 @@ def _thorough_ids(
     limits: Limits,
 ) -> tuple[Value, Value]:
     """As ``build_ids``, for all texts."""
-    if limits.code_points is None:
-        symbols = decode(g, utf8)
-    else:
-        with g.stage("cut"):
-            symbols, offsets = cut(g, utf8, offsets, limits.code_points)
+    symbols, offsets = decode_and_cut(g, utf8, offsets, limits.code_points)
     with g.stage("normalize"):
         begins, starts = codes_of(g, symbols, offsets, tables.normalization)
     with g.stage("words"):
