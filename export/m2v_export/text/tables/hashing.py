@@ -33,8 +33,8 @@ TRIES = 200
 MORE_PLACES = 200
 """With every try one more in so many places: the more keys, the likelier some of them crowd."""
 
-HALF, MIDDLE = 32, 24
-"""Bits of an int64: the places are told by those above the one, the buckets by those from the other on."""
+HALF, MIDDLE = 31, 24
+"""Of an int64 so many bits, the highest, tell the place; the buckets are told by bits from the other on."""
 
 Integers = npt.NDArray[Any]
 Way = TypeVar("Way")
@@ -103,17 +103,18 @@ class HighBits:
 
     def of(self, hashed: Integers) -> tuple[Integers, Integers]:
         bits = hashed.astype(np.int64).view(np.uint64)
-        share = ((bits >> np.uint64(HALF)) * np.uint64(self.places)) >> np.uint64(HALF)
-        return share.astype(np.int64), (bits >> np.uint64(MIDDLE)).astype(np.int64) & (self.buckets - 1)
+        share = (bits >> np.uint64(64 - HALF)).astype(np.int64) * self.places >> HALF
+        return share, (bits >> np.uint64(MIDDLE)).astype(np.int64) & (self.buckets - 1)
 
     def on(self, hashed: Value) -> tuple[Value, Value]:
         g, bits = hashed.graph, hashed.cast(np.uint64)
 
         def shifted(values: Value, by: int) -> Value:
-            return g.op("BitShift", values, by, direction="RIGHT")
+            # For numbers without a sign alone; and onnxruntime 1.18 does not multiply those.
+            return g.op("BitShift", values.cast(np.uint64), by, direction="RIGHT").cast(np.int64)
 
-        share = shifted(shifted(bits, HALF) * self.places, HALF).cast(np.int64)
-        return share, g.op("BitwiseAnd", shifted(bits, MIDDLE).cast(np.int64), self.buckets - 1)
+        share = shifted(shifted(bits, 64 - HALF) * self.places, HALF)
+        return share, g.op("BitwiseAnd", shifted(bits, MIDDLE), self.buckets - 1)
 
 
 @dataclass(frozen=True)
