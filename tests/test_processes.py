@@ -351,6 +351,47 @@ print("fine")
 
 
 @FORK
+def test_a_graph_that_takes_long_to_open(folder: Path) -> None:
+    """It is opened once for all threads. Other models do not wait for it, and neither does a child of a fork."""
+    text = f"""{MODELS}
+from m2v_onnx.vectors.session import SessionConfig
+
+models = [load(), load(), load()]
+vectors = models[2].encode(texts)
+begun, go_on, opened, ended = threading.Event(), threading.Event(), [], []
+open_file = SessionConfig.open
+
+def slow(config, path):
+    opened.append(path.name)
+    if not begun.is_set():
+        begun.set()
+        assert go_on.wait(10)
+    return open_file(config, path)
+
+def first():
+    right(models[0])
+    ended.append("first")
+
+SessionConfig.open = slow
+thread = threading.Thread(target=first)
+thread.start()
+assert begun.wait(10)
+right(models[1])
+child = os.fork()
+if not child:
+    for model in models:
+        right(model)
+    sys.exit(0)
+wait(child)
+go_on.set()
+thread.join()
+assert ended == ["first"] and opened == ["bag.onnx"] * 2, (ended, opened)
+print("fine")
+"""
+    assert script(text, folder, COMMITTED_BUNDLE, 0, "tokenizers", TOKENIZERS_PARALLELISM="false") == "fine"
+
+
+@FORK
 @pytest.mark.parametrize("session_threads", [0, 2])
 def test_workers_of_a_server_that_loads_first(session_threads: int, folder: Path) -> None:
     """As under gunicorn's --preload: the parent encodes, its workers do, all are told to end."""
