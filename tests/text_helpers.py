@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import onnx
@@ -12,7 +11,6 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
-from m2v_export.text.tables.probe import Characters, read_characters
 from m2v_export.text.wordpiece import WordPieceTables, build_ids, read_tables
 from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
@@ -31,21 +29,8 @@ def potion_tables() -> WordPieceTables:
     return tables_of(potion_tokenizer())
 
 
-_probed: dict[str, Characters] = {}
-
-
 def tables_of(tokenizer: Tokenizer) -> WordPieceTables:
-    """``read_tables``, with one probe of each normalizer and pre-tokenizer: it takes a second."""
-    config = json.loads(tokenizer.to_str())
-    key = json.dumps([config["normalizer"], config["pre_tokenizer"]])
-
-    def characters(tokenizer: Tokenizer) -> Characters:
-        if key not in _probed:
-            _probed[key] = read_characters(tokenizer)
-        return _probed[key]
-
-    with patch("m2v_export.text.wordpiece.tables.read_characters", characters):
-        return read_tables(tokenizer, config)
+    return read_tables(tokenizer, json.loads(tokenizer.to_str()))
 
 
 def potion_vocab() -> dict[str, int]:
