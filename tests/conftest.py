@@ -23,8 +23,7 @@ from m2v_export import export_model
 from m2v_export.text import unigram, wordpiece
 from m2v_export.text.kinds import KINDS, TokenizerKind
 from m2v_export.text.samples import code_point_texts
-from m2v_export.text.tables.graphemes import read_clusters
-from m2v_export.text.tables.probe import read_characters
+from m2v_export.text.tables import graphemes, probe
 from m2v_onnx import OnnxStaticModel
 from tests.hub_server import Hub, Script, runner, serving
 
@@ -76,9 +75,12 @@ def potion_bundle() -> Iterator[None]:
                 kind.read_tables, lambda tokenizer, _: (tokenizer.to_str(), tokenizer.encode_special_tokens)
             )
             patch.setitem(KINDS, name, TokenizerKind(read_tables, kind.build_ids))
-        for module in (wordpiece.tables, unigram.tables):
-            patch.setattr(module, "read_characters", once(read_characters, _parts))
-        patch.setattr(unigram.tables, "read_clusters", once(read_clusters, lambda step: step["precompiled_charsmap"]))
+        characters = once(probe.read_characters, _parts)
+        for module in (probe, wordpiece.tables, unigram.tables):
+            patch.setattr(module, "read_characters", characters)
+        clusters = once(graphemes.read_clusters, lambda step: step["precompiled_charsmap"])
+        for module in (graphemes, unigram.tables):
+            patch.setattr(module, "read_clusters", clusters)
         patch.setattr("m2v_export.bundle.check_text.FUZZED_TEXTS", 100)
         patch.setattr("m2v_export.bundle.check_text.code_point_texts", lambda: some_code_points)
         exported_once(POTION, POTION_BUNDLE, name="minishlab/potion-base-2M")
