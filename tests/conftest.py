@@ -179,6 +179,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in MADE_MODELS:
         # Once for all workers: trainers give another vocabulary in every process.
         found[f"made-{name}"] = made_once(SHARED_FOLDER / "sources" / f"made-{name}", partial(make_source, name=name))
+    found["tiny"] = made_once(SHARED_FOLDER / "sources" / "tiny", partial(make_tiny, found["made-wordlevel"]))
     return found
 
 
@@ -189,16 +190,9 @@ def small(sources: dict[str, Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(small: Path) -> Path:
-    """The same with a normalizer that no graph has: without text.onnx, other processes export it in no time, too."""
-
-    def make(folder: Path) -> None:
-        shutil.copytree(small, folder)
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-        tokenizer.save(str(folder / "tokenizer.json"))
-
-    return made_once(SHARED_FOLDER / "sources" / "tiny", make)
+def tiny(sources: dict[str, Path]) -> Path:
+    """One without text.onnx, which other processes too export in no time."""
+    return sources["tiny"]
 
 
 @pytest.fixture(scope="session")
@@ -263,6 +257,14 @@ def make_source(folder: Path, name: str) -> Path:
     if name == "nested":
         _nest(folder)
     return folder
+
+
+def make_tiny(source: Path, folder: Path) -> None:
+    """The same source with a normalizer that no graph has."""
+    shutil.copytree(source, folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def make_tokenizer(kind: str) -> Tokenizer:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from m2v_onnx import OnnxStaticModel
-from tests.conftest import POTION, POTION_BUNDLE
+from tests.conftest import POTION_BUNDLE
 from tests.hub_server import TOKEN, Answer, Hub, Script
 
 ENCODE = """
@@ -47,15 +47,15 @@ def test_a_bundle(hub: Hub, run: Script, potion: OnnxStaticModel, tmp_path: Path
     assert hub.downloads == []
 
 
-def test_a_source(hub: Hub, run: Script, potion: OnnxStaticModel, tmp_path: Path) -> None:
+def test_a_source(hub: Hub, run: Script, tiny: Path, bundles: dict[str, Path], tmp_path: Path) -> None:
     """Exported into the cache, once; the card says where from. Graphs of others in the repository are left there."""
     repository = tmp_path / "repository"
-    shutil.copytree(POTION, repository)
+    shutil.copytree(tiny, repository)
     (repository / "onnx").mkdir()
     (repository / "onnx" / "model.onnx").write_bytes(b"an old export")
     sha = hub.add("owner/source", repository)
     first = run(ENCODE, "owner/source")
-    assert_vector(first, potion)
+    assert_vector(first, OnnxStaticModel.from_pretrained(bundles["tiny"]))
     folder, source, _ = first.out.splitlines()
     assert source == f"owner/source {sha}"
     assert Path(folder).parent == tmp_path / "cache"
@@ -117,13 +117,13 @@ def test_no_such_repository(hub: Hub, run: Script) -> None:
 @pytest.mark.parametrize("kind", ["bundle", "source"])
 def test_offline(kind: str, hub: Hub, run: Script, tiny: Path, bundles: dict[str, Path]) -> None:
     """What was downloaded once serves without network: told to be offline, or finding nobody there."""
-    hub.add("owner/model", tiny if kind == "source" else bundles["made-wordlevel"])
+    hub.add("owner/model", tiny if kind == "source" else bundles["tiny"])
     never = run("info", "owner/model", cli=True, HF_HUB_OFFLINE="1")
     assert never.code == 1
     assert "owner/model" in never.error
     assert never.error.count("\n") == 0
     first = run(ENCODE, "owner/model")
-    assert_vector(first, OnnxStaticModel.from_pretrained(bundles["made-wordlevel"]))
+    assert_vector(first, OnnxStaticModel.from_pretrained(bundles["tiny"]))
     hub.asked.clear()
     for environment in ({"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}):
         answer = run(ENCODE, "owner/model", **environment)
@@ -169,7 +169,7 @@ def test_without_network(run: Script) -> None:
 
 def test_subfolders(hub: Hub, run: Script, tiny: Path, bundles: dict[str, Path], tmp_path: Path) -> None:
     """A bundle or a source in a folder of the repository."""
-    shutil.copytree(bundles["made-wordlevel"], tmp_path / "repository" / "bundle")
+    shutil.copytree(bundles["tiny"], tmp_path / "repository" / "bundle")
     shutil.copytree(tiny, tmp_path / "repository" / "source")
     model = OnnxStaticModel.from_pretrained(tmp_path / "repository" / "bundle")
     hub.add("owner/many", tmp_path / "repository")

@@ -19,7 +19,7 @@ import pytest
 
 from m2v_onnx import InvalidTextError, OnnxStaticModel, telemetry
 from m2v_onnx.commands.main import main
-from tests.conftest import COMMITTED_BUNDLE, CORPUS, POTION_BUNDLE, ROOT, SHARED_FOLDER, exported_once
+from tests.conftest import COMMITTED_BUNDLE, CORPUS, POTION_BUNDLE, ROOT
 
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 PATIENCE = 120
@@ -180,14 +180,15 @@ def tracer(trace: Path) -> list[str]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows' onnxruntime writes no files, and its home is not HOME")
 @pytest.mark.parametrize("name", COMMANDS)
-def test_nothing_is_written_or_asked(name: str, folder: Path, small: Path, tiny: Path) -> None:
+def test_nothing_is_written_or_asked(
+    name: str, folder: Path, small: Path, tiny: Path, bundles: dict[str, Path]
+) -> None:
     """Seen from outside: in the home folder, and where there is strace, in what the kernel was asked for."""
     if name == "demo":
         pytest.importorskip("pymilvus")
         pytest.importorskip("milvus_lite")
     trace = folder / "trace"
-    bundle = exported_once(tiny, SHARED_FOLDER / "bundles" / "tiny")
-    models = {"SOURCE": tiny, "WITH A TEXT GRAPH": small, "BUNDLE": bundle}
+    models = {"SOURCE": tiny, "WITH A TEXT GRAPH": small, "BUNDLE": bundles["tiny"]}
     command = [str(models.get(word, word)) for word in COMMANDS[name]]
     run([*tracer(trace), *command], folder)
     home = folder / "home"
@@ -340,7 +341,7 @@ def busy():
 parent = os.getpid()
 thread = threading.Thread(target=busy)
 thread.start()
-for _ in range(8):
+for _ in range(5):
     child = os.fork()
     if not child:
         right(model)
