@@ -84,7 +84,8 @@ def test_tei_options(server: Running, potion: OnnxStaticModel) -> None:
         (b"", 400, "Validation", "no JSON"),
         (b'{"inputs":"\xff"}', 400, "Validation", "no UTF-8"),
         (b'{"inputs":"\\ud800"}', 400, "Validation", "no JSON"),
-        (b'{"x":' + b"[" * 100_000, 400, "Validation", "nested too deep"),
+        # Python 3.14 counts the bytes of the stack and no levels: it comes to the end of the body.
+        (b'{"x":' + b"[" * 100_000, 400, "Validation", "nested too deep" if sys.version_info < (3, 14) else "no JSON"),
         (b" " * (2 << 20), 413, "Validation", "the most is 1,048,576"),
     ],
 )
