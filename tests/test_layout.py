@@ -36,6 +36,7 @@ EXPORTER = (
     "m2v_export.text.samples",
     "m2v_export.text.graph",
     "m2v_export.text.kinds",
+    "m2v_export.text.bpe",
     "m2v_export.text.unigram",
     "m2v_export.text.wordlevel",
     "m2v_export.text.wordpiece",
