@@ -1,0 +1,318 @@
+"""Tables that are lines of text: JSON lines and CSV, compressed or not, read by Arrow block by block."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from m2v_onnx.corpus.files import COMPRESSIONS, File, Piece
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK = 4 << 20
+"""Bytes of lines that are parsed at once."""
+
+_BLANKS = b" \t\r\n"
+"""Of JSON."""
+
+FIRST_BLOCK = 1 << 20
+"""Bytes by which the types of the columns are guessed."""
+
+
+def open_json(path: Path, schema: "pa.Schema | None", texts: Sequence[str]) -> File:
+    """JSON lines. Columns are those of the first block: one that comes later is an error, not left out.
+
+    :param schema: the columns that are known already; None to guess them.
+    """
+    import pyarrow as pa
+
+    if schema is None:
+        with _Stream(path) as stream:
+            first = next(_blocks(stream, FIRST_BLOCK), b"")
+        schema = _as_texts(_guessed(first, path), texts)
+
+    def pieces(size: int, columns: Sequence[str], skip: int) -> Iterator[Piece]:
+        """A block's rows are its lines, blank ones left out."""
+        whole = len(columns) == len(schema)
+        wanted = pa.schema([schema.field(name) for name in columns])
+        with _Stream(path) as stream:
+            line = 1
+            for block in _blocks(stream, BLOCK):
+                numbers: Sequence[int] = range(line, line + _lines_of(block))
+                line += len(numbers)
+                if block[:1] in _BLANKS or any(b"\n%c" % blank in block for blank in _BLANKS):
+                    lines = block.split(b"\n")
+                    numbers = [number for number, its in zip(numbers, lines, strict=False) if its.strip(_BLANKS)]
+                if skip >= len(numbers):
+                    skip -= len(numbers)
+                    continue
+                batch, broken = _parsed(block, wanted, "error" if whole else "ignore", len(numbers))
+                kept = {i - skip: reason for i, reason in broken.items() if i >= skip}
+                yield Piece(batch.slice(skip), numbers[skip:], kept, stream.position)
+                skip = 0
+
+    return File(path, schema, None, "line", pieces)
+
+
+def open_csv(path: Path, schema: "pa.Schema | None", texts: Sequence[str]) -> File:
+    """CSV. A column of whole numbers stays text where a number of the first block would be written otherwise: 007 say.
+    Behind the first block such a number is an error.
+    """
+    import pyarrow as pa
+
+    numbers: set[str] = set()
+    if schema is None:
+        with _Stream(path) as stream:
+            guessed = _csv_reader(stream, {name: pa.string() for name in texts}).schema
+        whole_numbers = {each.name: pa.string() for each in guessed if pa.types.is_integer(each.type)}
+        with _Stream(path) as stream:
+            try:
+                first = _csv_reader(
+                    stream, {each.name: each.type for each in guessed} | whole_numbers
+                ).read_next_batch()
+            except StopIteration:  # a header, and no rows
+                first = pa.RecordBatch.from_pylist([], guessed)
+        numbers = {name for name in whole_numbers if _as_numbers(first.column(name)) is not None}
+        schema = pa.schema(
+            [(each.name, pa.string() if each.name in whole_numbers.keys() - numbers else each.type) for each in guessed]
+        )
+    else:
+        numbers = {each.name for each in schema if pa.types.is_integer(each.type)}
+    types = {each.name: pa.string() if each.name in numbers else each.type for each in schema}
+
+    def pieces(size: int, columns: Sequence[str], skip: int) -> Iterator[Piece]:
+        waiting: dict[int, str] = {}
+
+        def on_broken(row: Any) -> str:
+            # Its number is the parser's, which counts from 1 and the header too.
+            waiting[row.number - 2] = (
+                f"has {row.actual_columns} values, and the header {row.expected_columns}: {row.text[:80]!r}"
+            )
+            return "skip"
+
+        with _Stream(path) as stream:
+            row = 0
+            for batch in _csv_reader(stream, types, columns, on_broken):
+                whole = _with_numbers(batch, schema, columns, numbers, path)
+                piece, row = _with_broken(whole, row, waiting, stream.position)
+                yield from _skipped(piece, skip)
+                skip = max(0, skip - len(piece.batch))
+            if waiting:  # behind the last row that could be read
+                none = pa.RecordBatch.from_pylist([], pa.schema([schema.field(name) for name in columns]))
+                yield from _skipped(_with_broken(none, row, waiting, stream.position)[0], skip)
+
+    return File(path, schema, None, "row", pieces)
+
+
+class _Stream:
+    """A file's bytes, decompressed, and how many of the file itself are read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> "_Stream":
+        import pyarrow as pa
+
+        self._raw = pa.OSFile(str(self._path))
+        compression = COMPRESSIONS.get(self._path.suffix.lower())
+        self.file = pa.CompressedInputStream(self._raw, compression) if compression else self._raw
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.position = self.position  # what is asked after the end
+        self._raw.close()
+
+    @property
+    def position(self) -> int:
+        return self._at if self._raw.closed else int(self._raw.tell())
+
+    @position.setter
+    def position(self, value: int) -> None:
+        self._at = value
+
+
+def _blocks(stream: _Stream, size: int) -> Iterator[bytes]:
+    """Whole lines, of some ``size`` bytes together."""
+    parts: list[bytes] = []
+    while data := stream.file.read(size):
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*parts, data[:end]])
+            parts = [data[end:]]
+        else:
+            parts.append(data)
+    rest = b"".join(parts)
+    if rest:
+        yield rest
+
+
+def _lines_of(block: bytes) -> int:
+    return block.count(b"\n") + (not block.endswith(b"\n"))
+
+
+def _read_json(block: bytes, schema: "pa.Schema | None", unexpected: str) -> "pa.Table":
+    import pyarrow as pa
+    from pyarrow import json
+
+    return json.read_json(
+        pa.BufferReader(block),
+        json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+        json.ParseOptions(explicit_schema=schema, unexpected_field_behavior=unexpected),
+    )
+
+
+def _guessed(block: bytes, path: Path) -> "pa.Schema":
+    """The columns by the lines of the first block that can be read: broken ones are found later, by their number."""
+    import pyarrow as pa
+
+    try:
+        return _read_json(block, None, "infer").schema
+    except pa.ArrowInvalid as error:
+        lines = [line for line in block.split(b"\n") if line.strip(_BLANKS)]
+        sound = [line for line in lines if _is_sound(line)]
+        if not sound:
+            raise ValueError(
+                f"{path}: expected a JSON object a line, with a key of the text ({error}); lines that are texts go into"
+                " .npy and .jsonl files, without the options of tables"
+                if lines
+                else f"{path}: it has no rows"
+            ) from error
+        try:
+            return _read_json(b"\n".join(sound), None, "infer").schema
+        except pa.ArrowInvalid:
+            # Types that do not fit each other: those of the first line count.
+            return _read_json(sound[0], None, "infer").schema
+
+
+def _is_sound(line: bytes) -> bool:
+    import pyarrow as pa
+
+    try:
+        return bool(_read_json(line, None, "infer").num_rows == 1)
+    except pa.ArrowInvalid:
+        return False
+
+
+def _as_texts(schema: "pa.Schema", texts: Sequence[str]) -> "pa.Schema":
+    """What Arrow takes for dates, and columns without a value in the first block, are texts where texts are asked."""
+    import pyarrow as pa
+
+    for i, each in enumerate(schema):
+        if each.name in texts and (pa.types.is_temporal(each.type) or pa.types.is_null(each.type)):
+            schema = schema.set(i, pa.field(each.name, pa.string()))
+    return schema
+
+
+def _parsed(block: bytes, schema: "pa.Schema", unexpected: str, rows: int) -> "tuple[pa.RecordBatch, dict[int, str]]":
+    """A block's rows, and those that are broken: where a block cannot be read, each half is tried, down to a line."""
+    import pyarrow as pa
+
+    def read(part: bytes, rows: int) -> "tuple[list[pa.RecordBatch], dict[int, str]]":
+        try:
+            table = _read_json(part, schema, unexpected)
+            if table.num_rows == rows:
+                return table.combine_chunks().to_batches(), {}
+            reason = f"has {table.num_rows} JSON objects, expected one"
+        except pa.ArrowInvalid as error:
+            reason = f"cannot be read ({str(error).removeprefix('JSON parse error: ').removesuffix(' in row 0')})"
+        if rows == 1:
+            return [_nulls(schema, 1)], {0: reason}
+        lines = [line for line in part.split(b"\n") if line.strip(_BLANKS)]
+        half = len(lines) // 2
+        first, broken = read(b"\n".join(lines[:half]), half)
+        second, more = read(b"\n".join(lines[half:]), len(lines) - half)
+        return [*first, *second], broken | {half + i: reason for i, reason in more.items()}
+
+    batches, broken = read(block, rows)
+    if not batches:
+        return _nulls(schema, 0), {}
+    return (batches[0] if len(batches) == 1 else pa.concat_batches(batches)), broken
+
+
+def _nulls(schema: "pa.Schema", rows: int) -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    return pa.record_batch([pa.nulls(rows, each.type) for each in schema], schema=schema)
+
+
+def _csv_reader(
+    stream: _Stream,
+    types: "dict[str, pa.DataType]",
+    columns: Sequence[str] = (),
+    on_broken: Callable[[Any], str] = lambda row: "skip",
+) -> Any:
+    from pyarrow import csv
+
+    return csv.open_csv(
+        stream.file,
+        read_options=csv.ReadOptions(block_size=FIRST_BLOCK, use_threads=False),
+        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_broken),
+        convert_options=csv.ConvertOptions(column_types=types, include_columns=[*columns]),
+    )
+
+
+def _with_numbers(
+    batch: "pa.RecordBatch", schema: "pa.Schema", columns: Sequence[str], numbers: set[str], path: Path
+) -> "pa.RecordBatch":
+    """:raises ValueError: for what is no whole number in a column of such."""
+    import pyarrow as pa
+
+    found = []
+    for name, column in zip(columns, batch.columns, strict=True):
+        converted = _as_numbers(column) if name in numbers else column
+        if converted is None:
+            raise ValueError(
+                f"{path}: column {name!r} is of whole numbers at the begin, and has others later, or such that begin"
+                " with 0: write the table as Parquet, where columns have types"
+            )
+        found.append(converted)
+    return pa.record_batch(found, schema=pa.schema([schema.field(name) for name in columns]))
+
+
+def _as_numbers(column: "pa.Array") -> "pa.Array | None":
+    """None where one is written otherwise than the number: 007 say."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    column = compute.if_else(compute.equal(column, ""), pa.scalar(None, pa.string()), column)
+    try:
+        numbers = column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    same = compute.all(compute.equal(numbers.cast(pa.string()), column)).as_py()
+    return numbers if same in (True, None) else None
+
+
+def _with_broken(batch: "pa.RecordBatch", first: int, waiting: dict[int, str], position: int) -> tuple[Piece, int]:
+    """Put the broken rows where they were, as nulls; those behind the batch's last row wait.
+
+    :param first: the number of the first row.
+    :param waiting: broken rows by their number; those that are used are taken out.
+    :return: and the number of the row behind.
+    """
+    import pyarrow as pa
+
+    if not waiting:
+        return Piece(batch, range(first, first + len(batch)), {}, position), first + len(batch)
+    places: list[int | None] = []
+    broken: dict[int, str] = {}
+    taken, row = 0, first
+    while taken < len(batch) or (not len(batch) and waiting):
+        if row in waiting:
+            broken[len(places)] = waiting.pop(row)
+            places.append(None)
+        else:
+            places.append(taken)
+            taken += 1
+        row += 1
+    if len(broken) == len(places):
+        whole = _nulls(batch.schema, len(places))
+    else:
+        whole = batch.take(pa.array(places, pa.int64()))
+    return Piece(whole, range(first, row), broken, position), row
+
+
+def _skipped(piece: Piece, skip: int) -> Iterator[Piece]:
+    if skip < len(piece.batch):
+        broken = {i - skip: reason for i, reason in piece.broken.items() if i >= skip}
+        yield Piece(piece.batch.slice(skip), piece.numbers[skip:], broken, piece.position)
