@@ -1,5 +1,6 @@
 """Tables that are lines of text: JSON lines and CSV, compressed or not, read by Arrow block by block."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ def open_json(path: Path, schema: "pa.Schema | None", texts: Sequence[str]) -> F
     if schema is None:
         with _Stream(path) as stream:
             first = next(_blocks(stream, FIRST_BLOCK), b"")
-        schema = _as_texts(_guessed(first, path), texts)
+        schema = _guessed(first, path, texts)
 
     def pieces(size: int, columns: Sequence[str], skip: int) -> Iterator[Piece]:
         """A block's rows are its lines, blank ones left out."""
@@ -152,55 +153,55 @@ def _lines_of(block: bytes) -> int:
 
 def _read_json(block: bytes, schema: "pa.Schema | None", unexpected: str) -> "pa.Table":
     import pyarrow as pa
-    from pyarrow import json
+    from pyarrow import json as arrow
 
-    return json.read_json(
+    return arrow.read_json(
         pa.BufferReader(block),
-        json.ReadOptions(use_threads=False, block_size=len(block) + 1),
-        json.ParseOptions(explicit_schema=schema, unexpected_field_behavior=unexpected),
+        arrow.ReadOptions(use_threads=False, block_size=len(block) + 1),
+        arrow.ParseOptions(explicit_schema=schema, unexpected_field_behavior=unexpected),
     )
 
 
-def _guessed(block: bytes, path: Path) -> "pa.Schema":
-    """The columns by the lines of the first block that can be read: broken ones are found later, by their number."""
+def _guessed(block: bytes, path: Path, texts: Sequence[str]) -> "pa.Schema":
+    """The columns by the lines of the first block that can be read: broken ones are found later, by their number.
+
+    :param texts: columns of texts. What Arrow takes for dates, and nulls, are texts there.
+    """
+    import pyarrow as pa
+
+    lines = [line for line in block.split(b"\n") if line.strip(_BLANKS)]
+    if not lines:
+        raise ValueError(f"{path}: it has no rows")
+    # A table of other things than texts is told as such, once its types are known.
+    for known in (pa.schema([(name, pa.string()) for name in texts]), None):
+        sound, found = lines, _schema_of(block, known)
+        if found is None:
+            sound = [line for line in lines if _schema_of(line, known) is not None]
+            # Where types of lines do not fit each other, the first line's count.
+            found = _schema_of(b"\n".join(sound), known) or _schema_of(sound[0], known) if sound else None
+        if found is not None:
+            there = [each for each in found if each.name not in texts or _is_key(each.name, block)]
+            first = _schema_of(sound[0], None)
+            order = [*(first.names if first else ()), *found.names]
+            return pa.schema(sorted(there, key=lambda each: order.index(each.name)))
+    raise ValueError(
+        f"{path}: expected a JSON object a line, with a key of the text; lines that are texts go into .npy and .jsonl"
+        " files, without the options of tables"
+    )
+
+
+def _schema_of(lines: bytes, known: "pa.Schema | None") -> "pa.Schema | None":
+    """None for what cannot be read."""
     import pyarrow as pa
 
     try:
-        return _read_json(block, None, "infer").schema
-    except pa.ArrowInvalid as error:
-        lines = [line for line in block.split(b"\n") if line.strip(_BLANKS)]
-        sound = [line for line in lines if _is_sound(line)]
-        if not sound:
-            raise ValueError(
-                f"{path}: expected a JSON object a line, with a key of the text ({error}); lines that are texts go into"
-                " .npy and .jsonl files, without the options of tables"
-                if lines
-                else f"{path}: it has no rows"
-            ) from error
-        try:
-            return _read_json(b"\n".join(sound), None, "infer").schema
-        except pa.ArrowInvalid:
-            # Types that do not fit each other: those of the first line count.
-            return _read_json(sound[0], None, "infer").schema
-
-
-def _is_sound(line: bytes) -> bool:
-    import pyarrow as pa
-
-    try:
-        return bool(_read_json(line, None, "infer").num_rows == 1)
+        return _read_json(lines, known, "infer").schema
     except pa.ArrowInvalid:
-        return False
+        return None
 
 
-def _as_texts(schema: "pa.Schema", texts: Sequence[str]) -> "pa.Schema":
-    """What Arrow takes for dates, and columns without a value in the first block, are texts where texts are asked."""
-    import pyarrow as pa
-
-    for i, each in enumerate(schema):
-        if each.name in texts and (pa.types.is_temporal(each.type) or pa.types.is_null(each.type)):
-            schema = schema.set(i, pa.field(each.name, pa.string()))
-    return schema
+def _is_key(name: str, block: bytes) -> bool:
+    return any(json.dumps(name, ensure_ascii=ascii).encode() in block for ascii in (True, False))
 
 
 def _parsed(block: bytes, schema: "pa.Schema", unexpected: str, rows: int) -> "tuple[pa.RecordBatch, dict[int, str]]":
