@@ -34,6 +34,7 @@ def add(commands: Any) -> None:
         "m2v-onnx embed BUNDLE -i docs.parquet -o with-vectors.parquet --text title,body --columns id,title",
         "m2v-onnx embed BUNDLE -i 'parts/*.csv.gz' -i more.csv -o vectors.arrow --vector embedding --layout fixed",
         "m2v-onnx embed BUNDLE -i docs.jsonl -o docs.parquet --on-error skip --empty null --dtype float16",
+        "m2v-onnx embed BUNDLE -i corpus/ -o corpus-with-vectors --part-rows 500000",
         "cat lines.txt | m2v-onnx embed BUNDLE > vectors.jsonl",
         "zcat docs.jsonl.gz | m2v-onnx embed BUNDLE --format jsonl --batch-size 256 --tokenizer graph > vectors.jsonl",
         "m2v-onnx embed owner/name --revision v1.0 --subfolder small --token hf_... 'a text'",
@@ -63,7 +64,8 @@ def add(commands: Any) -> None:
         "--output",
         metavar="FILE",
         help="a .npy file, [N, dim], or a .jsonl file; - for standard output, which is the default. Of tables also a"
-        " .parquet, .arrow or .feather file",
+        " .parquet, .arrow or .feather file, or a folder of .parquet files, a name without a suffix: the same command"
+        " goes on there where it was stopped",
     )
     parser.add_argument("--force", action="store_true", help="replace the output file where there is one")
     parser.add_argument(
@@ -110,9 +112,15 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
         choices=("zero", "null", "skip"),
         help="the vector of a text without tokens: zeros, null, or the row is left out (default: zero)",
     )
+    tables.add_argument(
+        "--part-rows",
+        type=at_least_one,
+        metavar="ROWS",
+        help="of the input, that become one file of a folder (default: 1000000)",
+    )
 
 
-TABLE_OPTIONS = ("text", "columns", "vector", "layout", "on_error", "empty")
+TABLE_OPTIONS = ("text", "columns", "vector", "layout", "on_error", "empty", "part_rows")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -125,19 +133,21 @@ def run(options: argparse.Namespace) -> None:
 def _is_of_tables(options: argparse.Namespace) -> bool:
     """Whether rows of tables are embedded, and not lines: an input, the output or an option is of tables."""
     from m2v_onnx.corpus.files import is_of_tables
-    from m2v_onnx.corpus.sinks import TABLES
+    from m2v_onnx.corpus.sinks import TABLES, is_folder
 
-    inputs, output = options.input or [], Path(options.output or "-")
+    inputs, output = options.input or [], options.output or "-"
     return (
         len(inputs) > 1
         or any(map(is_of_tables, inputs))
-        or output.suffix.lower() in TABLES
+        or Path(output).suffix.lower() in TABLES
+        or (bool(inputs) and output != "-" and is_folder(output))
         or any(getattr(options, name) is not None for name in TABLE_OPTIONS)
     )
 
 
 def _embed_tables(options: argparse.Namespace) -> None:
     from m2v_onnx.corpus.files import find_files, need_pyarrow
+    from m2v_onnx.corpus.sinks import is_folder
     from m2v_onnx.corpus.tables import embed_files, errors_beside
     from m2v_onnx.model import OnnxStaticModel
 
@@ -176,7 +186,9 @@ def _embed_tables(options: argparse.Namespace) -> None:
         raise UsageError(str(error)) from error
     notes = [f"{done.rows:,} rows read, {done.written:,} written"]
     if done.bad:
-        notes.append(f"bad rows: {done.bad:,}, listed in {errors_beside(Path(options.output))}")
+        output = Path(options.output)
+        listed = output / "_errors-*.jsonl" if is_folder(output) else errors_beside(output)
+        notes.append(f"bad rows: {done.bad:,}, listed in {listed}")
     if done.empty:
         notes.append(f"texts without tokens: {done.empty:,}")
     print(f"m2v-onnx embed: {'; '.join(notes)}", file=sys.stderr)

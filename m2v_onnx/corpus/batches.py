@@ -59,10 +59,10 @@ def _of_files(source: str | Path) -> Table:
     counts = [each.rows for each in files]
 
     def batches(size: int) -> "Iterator[pa.RecordBatch]":
-        for file, piece, batch in read_pieces(files, schema, size):
+        for file, piece in read_pieces(files, schema, size):
             for i, reason in piece.broken.items():
                 raise ValueError(f"{file.where(piece.numbers[i])} {reason}: mend it, or take it out")
-            yield batch
+            yield piece.batch
 
     rows = None if None in counts else sum(each for each in counts if each is not None)
     return Table(str(source), schema, rows, batches)

@@ -6,7 +6,7 @@ with the reason beside it: whoever reads decides what becomes of it, and rows ar
 
 import glob
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,11 @@ class Piece:
     numbers: Sequence[int]
     broken: Mapping[int, str] = field(default_factory=dict)
     position: int = 0
+
+    def rows(self, begin: int, end: int) -> "Piece":
+        """Some of its rows."""
+        broken = {i - begin: reason for i, reason in self.broken.items() if begin <= i < end}
+        return Piece(self.batch.slice(begin, end - begin), self.numbers[begin:end], broken, self.position)
 
 
 @dataclass(frozen=True)
@@ -161,24 +166,18 @@ def open_files(sources: Iterable[str | Path], texts: Sequence[str] = ()) -> list
 
 
 def read_pieces(
-    files: Sequence[File], schema: "pa.Schema", size: int, skip: int = 0
-) -> "Iterator[tuple[File, Piece, pa.RecordBatch]]":
+    files: Sequence[File], schema: "pa.Schema", size: int, start: tuple[int, int] = (0, 0)
+) -> Iterator[tuple[File, Piece]]:
     """Read files one after the other as if they were one.
 
     :param schema: the columns that are wanted, with the types of the first file; those of others are converted.
-    :param skip: rows to leave out at the begin, of all files together.
+    :param start: a file's place among them, and the rows of it to leave out.
     :raises ValueError: for a file whose columns are others.
     """
-    for each in files:
-        if each.rows is not None and skip >= each.rows:
-            skip -= each.rows
-            continue
-        seen = 0
+    first, skip = start
+    for each in files[first:]:
         for piece in each.pieces(size, schema.names, skip):
-            seen += len(piece.batch)
-            yield each, piece, _converted(piece.batch, schema, each.path)
-        if skip and each.rows is None and not seen:
-            raise ValueError(f"{each.path} has fewer rows than before: it was changed")
+            yield each, replace(piece, batch=_converted(piece.batch, schema, each.path))
         skip = 0
 
 
@@ -223,14 +222,8 @@ def _cut(piece: Piece, size: int) -> Iterator[Piece]:
     """Pieces of no more rows than asked for, and of fewer where they are large."""
     rows = len(piece.batch)
     step = max(1, min(size, rows * PIECE_BYTES // max(1, piece.batch.nbytes)))
-    if rows <= step:
-        if rows:
-            yield piece
-        return
     for begin in range(0, rows, step):
-        end = min(rows, begin + step)
-        broken = {i - begin: reason for i, reason in piece.broken.items() if begin <= i < end}
-        yield Piece(piece.batch.slice(begin, step), piece.numbers[begin:end], broken, piece.position)
+        yield piece if rows <= step else piece.rows(begin, min(rows, begin + step))
 
 
 def _converted(batch: "pa.RecordBatch", schema: "pa.Schema", path: Path) -> "pa.RecordBatch":

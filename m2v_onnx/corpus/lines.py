@@ -48,8 +48,7 @@ def open_json(path: Path, schema: "pa.Schema | None", texts: Sequence[str]) -> F
                     skip -= len(numbers)
                     continue
                 batch, broken = _parsed(block, wanted, "error" if whole else "ignore", len(numbers))
-                kept = {i - skip: reason for i, reason in broken.items() if i >= skip}
-                yield Piece(batch.slice(skip), numbers[skip:], kept, stream.position)
+                yield from _skipped(Piece(batch, numbers, broken, stream.position), skip)
                 skip = 0
 
     return File(path, schema, None, "line", pieces)
@@ -315,5 +314,4 @@ def _with_broken(batch: "pa.RecordBatch", first: int, waiting: dict[int, str], p
 
 def _skipped(piece: Piece, skip: int) -> Iterator[Piece]:
     if skip < len(piece.batch):
-        broken = {i - skip: reason for i, reason in piece.broken.items() if i >= skip}
-        yield Piece(piece.batch.slice(skip), piece.numbers[skip:], broken, piece.position)
+        yield piece.rows(skip, len(piece.batch))

@@ -1,13 +1,16 @@
 """Batches of a table, vectors among the columns, into an open file: Parquet, Arrow, JSON lines, or vectors alone."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
 from m2v_onnx.corpus.fields import plain_value
+from m2v_onnx.corpus.streams import is_stream
 from m2v_onnx.corpus.writing import npy_writer
 
 if TYPE_CHECKING:
@@ -21,6 +24,14 @@ TABLES = (".parquet", ".arrow", ".feather")
 
 ROW_GROUP_BYTES = 32 << 20
 """Of a Parquet file, in memory: Milvus' import reads one row group at a time."""
+
+
+def is_folder(output: str | Path) -> bool:
+    """Whether an output is a folder of parts: one that is there, or a name without a suffix."""
+    path = Path(output)
+    if is_stream(path) or path.suffix in SUFFIXES:
+        return False
+    return path.is_dir() or str(output).endswith(("/", os.sep)) or not path.suffix
 
 
 class Sink(Protocol):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from m2v_onnx.corpus.columns import Layout, list_array, strings
 from m2v_onnx.corpus.files import File, Piece, need_pyarrow, open_files, read_pieces
 from m2v_onnx.corpus.plain import plain_batch, plain_schema
-from m2v_onnx.corpus.sinks import SUFFIXES, Sink, open_sink
+from m2v_onnx.corpus.sinks import SUFFIXES, Sink, is_folder, open_sink
 from m2v_onnx.corpus.writing import Output, check_output, new_file
 from m2v_onnx.errors import CorpusError, InvalidTextError, MissingExtraError
 from m2v_onnx.limits import UNSET, Unset, at_least_one
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 ROWS = 4096
 """Rows that are embedded at a time, by default."""
+
+PART_ROWS = 1_000_000
+"""Rows of the input that become one file of a folder, by default."""
 
 OnError = Literal["fail", "skip", "null"]
 Empty = Literal["zero", "null", "skip"]
@@ -77,18 +80,21 @@ def embed_files(
     normalize: bool | None = None,
     max_length: int | Unset | None = UNSET,
     batch_size: int = ROWS,
+    part_rows: int = PART_ROWS,
     force: bool = False,
     show_progress_bar: bool = False,
 ) -> Embedded:
     """Embed the texts of a table, and write its rows with their vectors into a new one.
 
-    However many rows there are, only a few batches of them are in memory. The output is complete or absent.
+    However many rows there are, only a few batches of them are in memory. A file is complete or absent.
 
     :param model: an open model, what ``OnnxStaticModel.from_pretrained`` takes, or a function that opens one when the
         inputs have been looked at.
     :param sources: .parquet, .arrow, .feather, .jsonl or .csv files of one format (the last two also .gz or .zst),
         folders of them, and patterns.
-    :param output: a .parquet, .arrow, .feather or .jsonl file; or a .npy file of the vectors alone.
+    :param output: a .parquet, .arrow, .feather or .jsonl file; a .npy file of the vectors alone; or a folder of
+        .parquet files, a name without a suffix. A folder's run goes on where an earlier one with the same options was
+        stopped.
     :param text: the column of the texts, or several that are joined by a space.
     :param columns: those that are written beside the vector; None for all.
     :param vector: the name of the new column.
@@ -100,16 +106,19 @@ def embed_files(
     :param empty: what the vector of a text without tokens is: zeros, null, or the row is left out.
     :param normalize, max_length: as ``OnnxStaticModel.encode``.
     :param batch_size: rows that are embedded at a time.
+    :param part_rows: rows of the input that become one file of a folder.
     :param force: replace the output if there is one.
     :param show_progress_bar: show one (tqdm) on standard error.
     :raises ValueError: for a table or an option that does not fit, and for a file that is damaged.
     :raises InvalidTextError: for a row without a text, or that cannot be read.
     :raises FileExistsError: when the output is there.
+    :raises CorpusError: when rows are missing at the end, for a folder that another job or run writes into, and for an
+        input that was changed since that began.
     :raises MissingExtraError: without pyarrow.
     """
     need_pyarrow()
-    target = Path(output)
-    check_table_output(target, dtype=dtype, on_error=on_error, empty=empty, force=force)
+    target, in_parts = Path(output), is_folder(output)
+    check_table_output(target, in_parts=in_parts, dtype=dtype, on_error=on_error, empty=empty, force=force)
     texts = (text,) if isinstance(text, str) else tuple(text)
     given = [sources] if isinstance(sources, (str, Path)) else [*sources]
     files = open_files(given, texts)
@@ -121,6 +130,10 @@ def embed_files(
         _opened(model), files, texts, kept, vector, dtype, layout, on_error, empty, normalize, max_length,
         at_least_one("batch_size", batch_size),
     )  # fmt: skip
+    if in_parts:
+        from m2v_onnx.corpus.parts import into_parts
+
+        return into_parts(job, target, at_least_one("part_rows", part_rows), force=force, shown=show_progress_bar)
     return _into_file(job, target, force=force, shown=show_progress_bar)
 
 
@@ -130,12 +143,16 @@ def _opened(model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel])
     return model if isinstance(model, OnnxStaticModel) else model()
 
 
-def check_table_output(target: Path, *, dtype: str, on_error: str, empty: str, force: bool) -> None:
+def check_table_output(target: Path, *, in_parts: bool, dtype: str, on_error: str, empty: str, force: bool) -> None:
     """Look whether the output can be written, before any work is done for it.
 
     :raises ValueError: for a file of no format that is written, and options that do not fit it.
     :raises FileExistsError, FileNotFoundError, IsADirectoryError: as ``writing.check_output``.
     """
+    if in_parts:
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"{target}: there is no folder {target.parent}: make it first")
+        return
     kind = SUFFIXES.get(target.suffix.lower())
     if kind is None:
         raise ValueError(f"output: expected a file of {', '.join(SUFFIXES)}, got {target}")
@@ -225,25 +242,26 @@ class Job:
         counts = [file.rows for file in self.files if file.rows is not None]
         return sum(counts) if len(counts) == len(self.files) else None
 
-    def results(self, skip: int = 0) -> Iterator[Result]:
+    def results(self, start: tuple[int, int] = (0, 0), part_rows: int | None = None) -> Iterator[Result]:
         """Embed all rows, in the model's threads, while the caller's reads and writes.
 
-        :param skip: rows to leave out at the begin.
+        :param start: the place of a file, and the rows of it to leave out.
+        :param part_rows: how many rows from the start on a part has: no result crosses the end of one.
         :raises InvalidTextError: for a bad row, where it is not to be skipped.
         """
         kept, written = self.kept, self.written
-        pieces = read_pieces(self.files, self.read, self.batch_size, skip)
+        pieces = read_pieces(self.files, self.read, self.batch_size, start)
 
-        def work(item: "tuple[File, Piece, pa.RecordBatch]") -> Result:
+        def work(item: tuple[File, Piece]) -> Result:
             return self._embed(*item, kept, written)
 
-        return in_order(Workers(self.model.threads), work, pieces, 2 * self.model.threads)
+        items = pieces if part_rows is None else _within_parts(pieces, part_rows)
+        return in_order(Workers(self.model.threads), work, items, 2 * self.model.threads)
 
-    def _embed(
-        self, file: File, piece: Piece, batch: "pa.RecordBatch", kept: "pa.Schema", written: "pa.Schema"
-    ) -> Result:
+    def _embed(self, file: File, piece: Piece, kept: "pa.Schema", written: "pa.Schema") -> Result:
         import pyarrow as pa
 
+        batch = piece.batch
         reasons = dict(piece.broken)
         vectors = self._vectors(batch, reasons)
         if reasons and self.on_error == "fail":
@@ -321,6 +339,18 @@ class Job:
                 none = np.zeros(len(joined), np.bool_)
                 none[error.number] = True
                 joined = compute.if_else(pa.array(none), pa.scalar("", pa.large_string()), joined)
+
+
+def _within_parts(pieces: Iterable[tuple[File, Piece]], part_rows: int) -> Iterator[tuple[File, Piece]]:
+    """Cut what crosses the end of a part."""
+    room = part_rows
+    for file, piece in pieces:
+        begin, rows = 0, len(piece.batch)
+        while begin < rows:
+            end = min(rows, begin + room)
+            yield file, piece.rows(begin, end)
+            room = room - (end - begin) or part_rows
+            begin = end
 
 
 def _into_file(job: Job, target: Path, *, force: bool, shown: bool) -> Embedded:
