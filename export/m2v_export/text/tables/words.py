@@ -71,8 +71,12 @@ def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], charac
 
     :raises ExportError: when no perfect hash was found.
     """
-    keys = WordKeys.of(alphabet, characters)
-    within = {codes: token_id for codes, token_id in begins.items() if len(codes) < keys.reach}
+    return store_words(WordKeys.of(alphabet, characters), begins)
+
+
+def store_words(keys: WordKeys, ids: Mapping[tuple[int, ...], int]) -> Words:
+    """As ``read_words``. :param ids: by codes; words that the keys do not tell apart from longer ones are left out."""
+    within = {codes: token_id for codes, token_id in ids.items() if len(codes) < keys.reach}
     parts = np.array([keys.key(codes) for codes in within], np.int64).reshape(-1, 1 + keys.packs).T
     factors, table, slots = first_built(parts, _hashes(parts))
     stored = np.zeros(table.slots, np.int32)
