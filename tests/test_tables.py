@@ -192,6 +192,8 @@ def test_row_groups_are_of_a_size(tmp_path: Path, potion: OnnxStaticModel, monke
     vector = metadata.row_group(0).column(1)
     assert vector.path_in_schema == "vector.list.element"
     assert not any("DICTIONARY" in encoding for encoding in vector.encodings)
+    assert vector.compression == "UNCOMPRESSED"
+    assert metadata.row_group(0).column(0).compression == "SNAPPY"
 
 
 def test_large_rows_are_read_in_smaller_pieces(
