@@ -110,6 +110,8 @@ def test_a_run_that_is_killed_goes_on(number: signal.Signals, tmp_path: Path, po
     assert kills >= 2
     assert len(parts(out)) == 18
     assert_whole(out, sources, potion)
+    embed_files(potion, sources, tmp_path / "whole", part_rows=PART, batch_size=300)
+    assert read(tmp_path / "whole").equals(read(out))  # to the last bit
     before_last = left_in(out)
     assert main([*command[3:]]) == 0
     assert left_in(out) == before_last
@@ -137,7 +139,7 @@ def test_every_format_goes_on_from_the_middle(
             path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n\n" for row in piece.to_pylist()).encode()))
     out, options = tmp_path / "out", {"on_error": "skip", "batch_size": 64, "part_rows": 100}
     written = tables.write
-    for limit in (1, 8, 13, 100):
+    for limit in (1, 8, 9, 100):
         calls = iter(range(limit))
 
         def stop(*arguments: Any, calls: Any = calls) -> Any:

@@ -3,6 +3,7 @@
 import datetime
 import gzip
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,13 @@ def test_arrays_that_are_no_texts(potion: OnnxStaticModel) -> None:
         embed_array(potion, broken)
     assert embed_array(potion, pa.array([], pa.string())).to_pylist() == []
     assert embed_array(potion, pa.nulls(2)).to_pylist() == [None, None]
+
+
+def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    parquet(tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    arguments = ["-i", str(tmp_path / "a.parquet"), "-o", str(tmp_path / "out.parquet")]
+    assert "pip install 'm2v-onnx[arrow]'" in failed(capsys, "embed", BUNDLE, *arguments)
 
 
 REFUSED: list[tuple[list[str], int, str]] = [

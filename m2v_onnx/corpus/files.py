@@ -165,6 +165,20 @@ def open_files(sources: Iterable[str | Path], texts: Sequence[str] = ()) -> list
     return files
 
 
+def joined(pieces: Sequence[Piece]) -> Piece:
+    """Pieces that follow each other as one. At least one."""
+    import pyarrow as pa
+
+    if len(pieces) == 1:
+        return pieces[0]
+    numbers: list[int] = []
+    broken: dict[int, str] = {}
+    for piece in pieces:
+        broken |= {len(numbers) + i: reason for i, reason in piece.broken.items()}
+        numbers += piece.numbers
+    return Piece(pa.concat_batches([piece.batch for piece in pieces]), numbers, broken, pieces[-1].position)
+
+
 def read_pieces(
     files: Sequence[File], schema: "pa.Schema", size: int, start: tuple[int, int] = (0, 0)
 ) -> Iterator[tuple[File, Piece]]:

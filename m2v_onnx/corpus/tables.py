@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_onnx.corpus.columns import Layout, list_array, strings
-from m2v_onnx.corpus.files import File, Piece, need_pyarrow, open_files, read_pieces
+from m2v_onnx.corpus.files import PIECE_BYTES, File, Piece, joined, need_pyarrow, open_files, read_pieces
 from m2v_onnx.corpus.plain import plain_batch, plain_schema
 from m2v_onnx.corpus.sinks import SUFFIXES, Sink, is_folder, open_sink
 from m2v_onnx.corpus.writing import Output, check_output, new_file
@@ -255,7 +256,7 @@ class Job:
         def work(item: tuple[File, Piece]) -> Result:
             return self._embed(*item, kept, written)
 
-        items = pieces if part_rows is None else _within_parts(pieces, part_rows)
+        items = pieces if part_rows is None else _within_parts(pieces, part_rows, self.batch_size)
         return in_order(Workers(self.model.threads), work, items, 2 * self.model.threads)
 
     def _embed(self, file: File, piece: Piece, kept: "pa.Schema", written: "pa.Schema") -> Result:
@@ -341,16 +342,26 @@ class Job:
                 joined = compute.if_else(pa.array(none), pa.scalar("", pa.large_string()), joined)
 
 
-def _within_parts(pieces: Iterable[tuple[File, Piece]], part_rows: int) -> Iterator[tuple[File, Piece]]:
-    """Cut what crosses the end of a part."""
+def _within_parts(pieces: Iterable[tuple[File, Piece]], part_rows: int, size: int) -> Iterator[tuple[File, Piece]]:
+    """Cut what crosses the end of a part, and join what is short: so which rows are one batch does not depend on where
+    a run began. Vectors differ in their last bit between batches of other texts."""
     room = part_rows
-    for file, piece in pieces:
-        begin, rows = 0, len(piece.batch)
-        while begin < rows:
-            end = min(rows, begin + room)
-            yield file, piece.rows(begin, end)
-            room = room - (end - begin) or part_rows
-            begin = end
+    for _, group in groupby(pieces, key=lambda item: item[0].path):
+        held: list[Piece] = []
+        rows = weight = 0
+        for file, piece in group:
+            begin = 0
+            while begin < len(piece.batch):
+                end = min(len(piece.batch), begin + min(size - rows, room))
+                held.append(piece.rows(begin, end))
+                rows, room, begin = rows + end - begin, room - (end - begin), end
+                weight += held[-1].batch.nbytes
+                if rows == size or not room or weight >= PIECE_BYTES:
+                    yield file, joined(held)
+                    held, rows, weight = [], 0, 0
+                    room = room or part_rows
+        if held:
+            yield file, joined(held)
 
 
 def _into_file(job: Job, target: Path, *, force: bool, shown: bool) -> Embedded:
