@@ -95,14 +95,6 @@ def previous(g: Graph, values: Value, first: int = 0) -> Value:
     return g.concat([np.array([first], np.int32), values]).slice(0, -1).sized_as(values)
 
 
-def following(g: Graph, values: Value, last: int) -> Value:
-    """As ``previous``, by 1.
-
-    :param last: what is behind the last. :return: int32 [P].
-    """
-    return g.concat([values, np.array([last], np.int32)]).slice(1, END).sized_as(values)
-
-
 def if_longer(g: Graph, offsets: Value, end: Value, most: int, then: Branch, otherwise: Branch) -> list[Value]:
     """``then`` where a run is longer than that, which needs no look at the runs where all together are not.
 

@@ -2,13 +2,19 @@
 
 import numpy as np
 
-from m2v_export.graphs.arrays import following, keep, look_up, places_of_all, places_where, previous, zeros_like
+from m2v_export.graphs.arrays import END, counted, keep, look_up, places_where, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe.merges import NEVER, Merges
 from m2v_export.text.stages.hashing import HashTable
 
+GONE = -1
+"""In the place of a token that became part of the one before."""
+
 PLACE_BITS = 32
 """Below a rank, where it is at."""
+
+NO_PAIR = NEVER << PLACE_BITS
+"""Above all ranks and places."""
 
 
 class Merger:
@@ -17,73 +23,72 @@ class Merger:
     def __init__(self, g: Graph, merges: Merges) -> None:
         self.merges = merges
         self._hash = HashTable(g, merges.hash, "merges", np.int64)
-        self._ranks = g.constant(merges.ranks, "merges_ranks")
         self._merged = g.constant(merges.merged, "merges_tokens")
-        # As they stand in keys, with one more for what is before and behind a word.
-        first, last = (
-            np.append(merges.tokens + of, merges.nothing).astype(np.int32) for of in (merges.firsts, merges.lasts)
-        )
-        self._firsts, self._lasts = g.constant(first, "first_symbols"), g.constant(last, "last_symbols")
+        self._firsts = g.constant(merges.firsts, "first_symbols")
+        self._lasts = g.constant(merges.lasts, "last_symbols")
 
-    def merge(self, g: Graph, tokens: Value, begins: Value) -> tuple[Value, Value]:
+    def merge(self, g: Graph, tokens: Value, words: Value, count: Value) -> tuple[Value, Value]:
         """Until no two tokens of a word can be merged.
 
-        :param tokens: int32 [P], P > 0, the symbols of some words, end to end.
-        :param begins: int32 [P], 1 where a word begins, else 0.
-        :return: int32 [Q], int32 [Q]: as these, of what the words become.
+        :param tokens: int32 [P], the symbols of some words, each word with ``no_token`` before it, and one behind all.
+        :param words: int32 [P], the number of each one's word, from 0 on; behind all the count.
+        :param count: int64 [1], M, of words.
+        :return: int32 [Q], int32 [Q]: as these, of what the words become, without what is behind all. Each word's are
+            together and in their order, but words are in no order.
         """
+        # Of words that have no pair; what is behind all is never done.
+        none = g.concat([g.op("Expand", np.array([NO_PAIR]), count).of_rank(1), np.array([0])])
 
-        def one_round(g: Graph, _: Value, tokens: Value, begins: Value) -> tuple[Value, list[Value], list[Value]]:
-            behind, ends = following(g, tokens, 0), following(g, begins, 1)
-            ranks = self._ranks_of(g, tokens, behind)
-            ranks = g.op("Where", ends > 0, np.array(NEVER, np.int32), ranks).sized_as(tokens)
-            safe = self._safe(g, tokens, behind, begins, ends, ranks)
+        def one_round(
+            g: Graph, _: Value, tokens: Value, words: Value, ranks: Value, done: Value, done_words: Value
+        ) -> tuple[Value, list[Value], list[Value]]:
+            """:param ranks: int32 [P], of the pair of each token and the next."""
+            some = places_where(g, ranks < NEVER)
+            own = look_up(g, ranks, some)
+            # A pair with a lower one beside it waits for that, and so does all but the first of equal ones.
+            first = (own < look_up(g, ranks, some - 1)) & (own <= look_up(g, ranks, some + 1))
+            some, own = keep(g, some, first), keep(g, own, first)
+            key = own.cast(np.int64) * (1 << PLACE_BITS) + some.cast(np.int64)
+            word = look_up(g, words, some)
+            lowest = g.op("ScatterElements", none, word, key, reduction="min").of_rank(1)
+            merges = self._are_safe(g, tokens, some, own) | key.equals(look_up(g, lowest, word))
+            at = keep(g, some, merges)
+            made = look_up(g, self._merged, keep(g, own, merges) // 2)
+            changes = g.concat([made, zeros_like(made) + GONE])
+            tokens = g.op("ScatterElements", tokens, g.concat([at, at + 1]), changes).sized_as(tokens)
+            goes_on = look_up(g, lowest < NO_PAIR, words)
+            ended = places_where(g, ~goes_on)
+            done = g.concat([done, look_up(g, tokens, ended)])
+            done_words = g.concat([done_words, look_up(g, words, ended)])
+            stays = goes_on & (tokens > GONE)
+            kept = places_where(g, stays)
+            tokens, words, ranks = (look_up(g, of, kept) for of in (tokens, words, ranks))
+            now = look_up(g, counted(g, stays.cast(np.int32)), at)
+            changed = g.concat([now, now - 1])
+            new = self._ranks_of(g, look_up(g, tokens, changed), look_up(g, tokens, changed + 1))
+            ranks = g.op("ScatterElements", ranks, changed, new)
+            return (at.size() > 0).squeeze(0), [tokens, words, ranks, done, done_words], []
 
-            def lowest(g: Graph) -> list[Value]:
-                return [_lowest(g, ranks, begins)]
-
-            at = g.if_(safe.size() > 0, lambda g: [safe], lowest)[0]
-            made = look_up(g, self._merged, look_up(g, ranks, at) // 2)
-            gone = g.op("ScatterElements", zeros_like(tokens), at + 1, zeros_like(at) + 1)
-            kept = gone.equals(0).sized_as(tokens)
-            merged = g.op("ScatterElements", tokens, at, made).sized_as(tokens)
-            return (at.size() > 0).squeeze(0), [keep(g, merged, kept), keep(g, begins, kept)], []
-
-        tokens, begins = g.loop([tokens, begins], one_round)
-        return tokens, begins
+        behind = g.concat([tokens, np.array([self.merges.no_token], np.int32)]).slice(1, END).sized_as(tokens)
+        nothing = g.constant(np.zeros(0, np.int32))
+        ranks = self._ranks_of(g, tokens, behind)
+        _, _, _, done, done_words = g.loop([tokens, words, ranks, nothing, nothing], one_round)
+        return done, done_words
 
     def _ranks_of(self, g: Graph, left: Value, right: Value) -> Value:
-        """:param left: int32 or int64 [P], numbers in a key. :param right: the same. :return: int32 [P]."""
-        key = left.cast(np.int64) * self.merges.stride + right.cast(np.int64)
-        slots = self._hash.slots(g, key * self.merges.factor)
-        found = look_up(g, self._hash.keys, slots).equals(key)
-        return g.op("Where", found, look_up(g, self._ranks, slots), np.array(NEVER, np.int32)).sized_as(left)
+        """:param left: int32 [P], numbers in a key. :param right: the same. :return: int32 [P]."""
+        key = left.cast(np.int64) * (self.merges.stride * NEVER) + right.cast(np.int64) * NEVER
+        stored = look_up(g, self._hash.keys, self._hash.slots(g, key * self.merges.factor))
+        # Another key is more than all ranks away, or less, which is far more without a sign.
+        rank = g.op("Min", (stored - key).cast(np.uint64), np.array(NEVER, np.uint64))
+        return rank.cast(np.int32).sized_as(left)
 
-    def _safe(self, g: Graph, tokens: Value, behind: Value, begins: Value, ends: Value, ranks: Value) -> Value:
-        """:param behind: int32 [P], the token after each. :param ends: int32 [P], 1 where a word ends, else 0.
-        :param ranks: int32 [P], of the pair of each token and the next.
-        :return: int32 [S], where pairs are that are merged whatever happens around them, ascending.
+    def _are_safe(self, g: Graph, tokens: Value, at: Value, ranks: Value) -> Value:
+        """:param at: int32 [S], where pairs are. :param ranks: int32 [S], of these.
+        :return: bool [S], which are merged whatever happens around them.
         """
-        # That the ranks beside are higher is no proof, but leaves fewer to look up.
-        lower = (ranks < previous(g, ranks, NEVER)) & (ranks < following(g, ranks, NEVER))
-        if self.merges.early:
-            lower = lower & g.op("BitwiseAnd", ranks, 1).equals(0)
-        at = places_where(g, lower)
-        no_token = np.array(self.merges.tokens, np.int32)
-        # At the first token of all this looks up the last one, and does not take it.
-        before = g.op("Where", look_up(g, begins, at) > 0, no_token, look_up(g, tokens, at - 1))
-        further = g.op("Where", look_up(g, ends, at + 1) > 0, no_token, look_up(g, behind, at + 1))
-        left = g.concat([look_up(g, self._lasts, before), look_up(g, behind, at)])
-        right = g.concat([look_up(g, tokens, at), look_up(g, self._firsts, further)])
-        least = self._ranks_of(g, left, right).reshape(2, -1)
-        least = g.op("ReduceMin", least, np.array([0]), keepdims=0).of_rank(1)
-        return keep(g, at, look_up(g, ranks, at) < least)
-
-
-def _lowest(g: Graph, ranks: Value, begins: Value) -> Value:
-    """:return: int32 [S], the pair of the lowest rank of each word that has one, of equal ones the first."""
-    word = g.op("CumSum", begins, np.array(0)).of_rank(1) - 1
-    key = ranks.cast(np.int64) * (1 << PLACE_BITS) + places_of_all(g, ranks).cast(np.int64)
-    none = zeros_like(key) + (NEVER << PLACE_BITS)
-    best = g.op("ScatterElements", none, word, key, reduction="min").of_rank(1)
-    return (keep(g, best, best < (NEVER << PLACE_BITS)) % (1 << PLACE_BITS)).cast(np.int32)
+        before, left, right, behind = (look_up(g, tokens, at + i) for i in range(-1, 3))
+        before, behind = look_up(g, self._lasts, before), look_up(g, self._firsts, behind)
+        least = self._ranks_of(g, g.concat([before, right]), g.concat([left, behind])).reshape(2, -1)
+        safe = ranks < g.op("ReduceMin", least, np.array([0]), keepdims=0).of_rank(1)
+        return safe & g.op("BitwiseAnd", ranks, 1).equals(0) if self.merges.early else safe

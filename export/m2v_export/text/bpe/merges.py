@@ -17,15 +17,16 @@ The pair of the lowest rank of a word is always merged next.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 
-from m2v_export.text.tables.hashing import PerfectHash, Remainders, first_built
+from m2v_export.text.errors import UnsupportedTokenizer
+from m2v_export.text.tables.hashing import HighBits, PerfectHash, first_built
 
-NEVER = 1 << 30
+NEVER = 1 << 22
 """Above all ranks: no merge."""
 
 Pair = tuple[str, str]
@@ -33,31 +34,31 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class Merges:
-    """:ivar hash: of int64 keys, ``left * stride + right``: of two tokens that are merged; of a symbol before a token,
-        and of a token and a symbol behind it. A symbol's number in a key begins at ``tokens``.
+    """:ivar hash: of int64 keys, ``(left * stride + right) * NEVER``: of two tokens that are merged; of a symbol before
+        a token, and of a token and a symbol behind it. A symbol's number is above those of tokens. In the places of the
+        keys ``key + rank``. The rank of a pair of tokens is twice its place among the merges, and 1 more where it does
+        not tell that both tokens are made before. That with a symbol is twice the lowest place of the merges of the
+        token with tokens that have this symbol there.
     :ivar factor: what a key is multiplied by before it is hashed; the product wraps around.
-    :ivar ranks: int32 [slots]: of pairs of tokens twice the rank, and 1 more where the rank does not tell that both
-        tokens are made before; with a symbol, twice the lowest rank of the merges that its tokens and the other make.
     :ivar merged: int32 [merges], the token that the merge of each rank makes.
-    :ivar firsts: int32 [tokens], the number of each token's first symbol. :ivar lasts: of its last one.
-    :ivar tokens: ids are less. :ivar stride: numbers in a key are less by 2 at least.
+    :ivar firsts: int32 [tokens + 1], the number in a key of each token's first symbol; at the end ``nothing``.
+    :ivar lasts: of its last one.
+    :ivar stride: numbers in a key are less.
     :ivar early: whether there are pairs of which the rank does not tell.
     """
 
     hash: PerfectHash
     factor: int
-    ranks: npt.NDArray[np.int32]
     merged: npt.NDArray[np.int32]
     firsts: npt.NDArray[np.int32]
     lasts: npt.NDArray[np.int32]
-    tokens: int
     stride: int
     early: bool
 
     @property
-    def nothing(self) -> int:
-        """The number of no symbol, before and behind a word."""
-        return self.stride - 1
+    def no_token(self) -> int:
+        """What stands between words: above all ids."""
+        return len(self.firsts) - 1
 
 
 def last_merges(vocabulary: Mapping[str, int], merges: Sequence[Pair]) -> dict[str, tuple[int, Pair]]:
@@ -112,19 +113,22 @@ def read_merges(
             ids[0] * stride + tokens + symbols[right[0]],
         ):
             values[key] = min(values.get(key, NEVER), 2 * rank)
-    keys = np.array([*values], np.int64)
+    if 2 * len(ranks) >= NEVER:
+        raise UnsupportedTokenizer(f"model: {len(ranks)} merges, {NEVER // 2} fit")
+    keys = np.array([*values], np.int64) * NEVER
     rng = np.random.default_rng(0)
     factors = (int(rng.integers(2**62)) * 2 + 1 for _ in count())
     # Keys are much alike: a product that wraps around is not.
-    spreads = Remainders.tries(len(keys))
+    spreads = HighBits.tries(len(keys))
     tries = ((factor, keys * np.int64(factor), spread) for factor, spread in zip(factors, spreads, strict=False))
     factor, table, slots = first_built(keys[None], tries)
-    stored = np.full(table.slots, NEVER, np.int32)
-    stored[slots] = [*values.values()]
-    firsts, lasts = np.zeros((2, tokens), np.int32)
+    stored = table.keys.copy()
+    stored[0, slots] += [*values.values()]
+    # The last number is no symbol's.
+    firsts, lasts = np.full((2, tokens + 1), stride - 1, np.int32)
     for token, token_id in vocabulary.items():
         if token[:1] in symbols and token[-1:] in symbols:
-            firsts[token_id], lasts[token_id] = symbols[token[0]], symbols[token[-1]]
+            firsts[token_id], lasts[token_id] = tokens + symbols[token[0]], tokens + symbols[token[-1]]
     merged = np.array([vocabulary[token] for token in order], np.int32)
     early = any(value % 2 for value in values.values())
-    return Merges(table, factor, stored, merged, firsts, lasts, tokens, stride, early)
+    return Merges(replace(table, keys=stored), factor, merged, firsts, lasts, stride, early)

@@ -53,7 +53,7 @@ class BpeTables:
     :ivar contractions: see there.
     :ivar added: the added tokens, which become symbols from SYMBOLS on.
     :ivar words: words that are one token, by their symbols, each and one more.
-    :ivar byte_ids: int32 [256], the token of each byte.
+    :ivar of_byte: int32 [257], the token of each byte; at the end what stands between words.
     :ivar merges: how tokens are put together.
     :ivar prefix: whether a blank is put before what begins without one.
     """
@@ -65,7 +65,7 @@ class BpeTables:
     contractions: Contractions
     added: AddedTable | None
     words: Words
-    byte_ids: Ints
+    of_byte: Ints
     merges: Merges
     prefix: bool
 
@@ -115,6 +115,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     of_symbol = np.full(symbols, BOUNDARY, np.int32)
     of_symbol[:FIRST_CONTINUATION] = kinds[:FIRST_CONTINUATION]
     page, of_code_point = paged(kinds)
+    merges = read_merges(vocabulary, last, byte_of)
     raw = {tuple(token["content"].encode()): SYMBOLS + i for i, token in enumerate(tokens)}
     return BpeTables(
         expression=expression,
@@ -124,8 +125,8 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
         contractions=_read_contractions(contractions(expression), symbols),
         added=added_table(raw, SYMBOLS),
         words=store_words(WordKeys(WIDTH, PACKED, packs), words),
-        byte_ids=np.array([vocabulary.get(c, 0) for c in characters], np.int32),
-        merges=read_merges(vocabulary, last, byte_of),
+        of_byte=np.array([*(vocabulary.get(c, 0) for c in characters), merges.no_token], np.int32),
+        merges=merges,
         prefix=prefix,
     )
 

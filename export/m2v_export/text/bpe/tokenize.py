@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from m2v_export.graphs.arrays import END, any_of, counted, look_up, positions, zeros_like
+from m2v_export.graphs.arrays import (
+    END,
+    any_of,
+    counted,
+    keep,
+    look_up,
+    places_of_all,
+    places_where,
+    positions,
+    zeros_like,
+)
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe.characters import read_characters
 from m2v_export.text.bpe.cuts import words_begin
@@ -14,6 +24,7 @@ from m2v_export.text.stages.cut import decode_and_cut
 from m2v_export.text.stages.tokens import Tokens, merge_words
 from m2v_export.text.stages.truncate import finish
 from m2v_export.text.stages.words import WholeWords, WordPlaces, pack_codes
+from m2v_export.text.tables.utf8 import AFTER
 
 
 def build_ids(g: Graph, utf8: Value, offsets: Value, tables: BpeTables, limits: Limits) -> tuple[Value, Value]:
@@ -59,11 +70,19 @@ def _places(g: Graph, symbols: Value, places: Value, tables: BpeTables) -> WordP
 
 def _merged(g: Graph, merger: Merger, symbols: Value, words: WordPlaces, unfound: Value, tables: BpeTables) -> Tokens:
     """:param unfound: int64 [M], M > 0, words that were not found whole. :return: their tokens."""
-    bytes_ = characters_of(g, look_up(g, words.starts, unfound), look_up(g, words.gaps, unfound))
-    byte_ids = g.constant(tables.byte_ids, "byte_ids")
-    tokens, begins = merger.merge(g, look_up(g, byte_ids, look_up(g, symbols, bytes_.at)), bytes_.begins)
-    up_to = g.op("CumSum", begins, np.array(0)).of_rank(1)
-    ends = positions(g, g.concat([begins, np.array([1], np.int32)]))
-    before = ends.slice(0, -1).cast(np.int32)
-    counts = ends.slice(1, END).cast(np.int32) - before
-    return Tokens(tokens, up_to - 1, counts, before)
+    # One more before each word, for what stands between words.
+    bytes_ = characters_of(g, look_up(g, words.starts, unfound) - 1, look_up(g, words.gaps, unfound) + 1)
+    own = g.op("Where", bytes_.begins > 0, np.array(AFTER, np.int32), look_up(g, symbols, bytes_.at))
+    tokens = look_up(g, g.constant(tables.of_byte, "tokens_of_bytes"), own)
+    tokens = g.concat([tokens, np.array([tables.merges.no_token], np.int32)])
+    count = unfound.size()
+    tokens, number = merger.merge(g, tokens, g.concat([bytes_.word, count.cast(np.int32)]), count)
+    separates = tokens.equals(tables.merges.no_token)
+    at = places_where(g, separates)
+    # Without what stands between.
+    starts = at - places_of_all(g, at)
+    tokens, of_token = keep(g, tokens, ~separates), keep(g, number, ~separates)
+    counts = g.concat([starts, tokens.size().cast(np.int32)]).slice(1, END).sized_as(starts) - starts
+    of_word = look_up(g, number, at)
+    counts, starts = (g.op("ScatterElements", zeros_like(of), of_word, of) for of in (counts, starts))
+    return Tokens(tokens, of_token, counts, starts)

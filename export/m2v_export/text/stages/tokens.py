@@ -10,9 +10,9 @@ from m2v_export.graphs.builder import Graph, Value
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The tokens of some words, end to end.
+    """The tokens of some words, each word's together.
 
-    :ivar values: int32 [Q]. :ivar words: int32 [Q], the number of each one's word, ascending.
+    :ivar values: int32 [Q]. :ivar words: int32 [Q], the number of each one's word.
     :ivar counts: int32 [M], how many each word has. :ivar before: int32 [M], how many are before each word.
     """
 
