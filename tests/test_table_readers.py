@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,27 @@ def test_reads(read: Callable[[Path], Any], dtype: Any, layout: Any, tmp_path: P
     assert found["vector"][1] is None
     for i in (0, 2):
         np.testing.assert_allclose(np.array(found["vector"][i]).astype(wanted.dtype), wanted[i], rtol=0, atol=1e-6)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    sql = pytest.importorskip("pyspark.sql", reason="runs in make data-engines")
+    session = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.mark.parametrize(("dtype", "layout"), [kind for kind in KINDS if kind != ("float16", "list")])
+def test_spark_reads(dtype: Any, layout: Any, spark: Any, tmp_path: Path, potion: OnnxStaticModel) -> None:
+    """A folder of parts, without what is beside them; all types but half floats, which Spark lacks."""
+    pq.write_table(TABLE, tmp_path / "in.parquet")
+    embed_files(potion, tmp_path / "in.parquet", tmp_path / "out", dtype=dtype, layout=layout, part_rows=2)
+    found = spark.read.parquet(str(tmp_path / "out")).orderBy("id").collect()
+    assert [(row["id"], row["text"]) for row in found] == [*zip((1, 2, 3), TEXTS, strict=True)]
+    wanted = potion.encode(TEXTS, dtype=dtype)
+    wanted = wanted.view(np.uint8) if dtype == "float16" else wanted
+    vectors = np.array([row["vector"] for row in found]).astype(wanted.dtype)
+    np.testing.assert_allclose(vectors, wanted, rtol=0, atol=1e-6)
 
 
 MILVUS = {"float32": "float32", "float16": "uint8", "bfloat16": "uint8", "int8": "int8", "binary": "uint8"}

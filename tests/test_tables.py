@@ -184,6 +184,13 @@ def test_columns_are_plain(tmp_path: Path, potion: OnnxStaticModel) -> None:
     ]  # fmt: skip
 
 
+def test_texts_too_long_for_milvus(tmp_path: Path, potion: OnnxStaticModel) -> None:
+    pq.write_table(pa.table({"text": ["a", "é" * 40_000]}), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="row 1 has 80,000 bytes in 'text', and Milvus stores at most 65,535"):
+        embed_files(potion, tmp_path / "a.parquet", tmp_path / "out.parquet", layout="milvus")
+    embed_files(potion, tmp_path / "a.parquet", tmp_path / "out.parquet")
+
+
 def test_row_groups_are_of_a_size(tmp_path: Path, potion: OnnxStaticModel, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(pa.table({"text": ["a whale"] * 3000}), tmp_path / "a.parquet", row_group_size=100)
     monkeypatch.setattr(sinks, "ROW_GROUP_BYTES", 1000 * 64 * 4)

@@ -119,6 +119,16 @@ def _stored(column: "pa.Array", name: str, type_: str, first: int) -> list[Any]:
             ) from error
         return [plain_value(value) for value in values] if type_ == "JSON" else values
     texts = pc.cast(column, pa.large_string())
+    check_length(texts, name, first)
+    return texts.to_pylist()  # type: ignore[no-any-return]
+
+
+def check_length(texts: "pa.Array", name: str, first: int) -> None:
+    """:param first: the number of the first row, for the error.
+    :raises ValueError: for a text that is too long for Milvus.
+    """
+    from pyarrow import compute as pc
+
     lengths = pc.binary_length(texts)
     longest = pc.max(lengths).as_py() or 0
     if longest > VARCHAR_BYTES:
@@ -127,7 +137,6 @@ def _stored(column: "pa.Array", name: str, type_: str, first: int) -> list[Any]:
             f"row {row} has {longest:,} bytes in {name!r}, and Milvus stores at most {VARCHAR_BYTES:,}: cut the text,"
             " or name the columns to store by --columns"
         )
-    return texts.to_pylist()  # type: ignore[no-any-return]
 
 
 def plain_value(value: Any) -> Any:

@@ -119,16 +119,11 @@ class _Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.position = self.position  # what is asked after the end
         self._raw.close()
 
     @property
     def position(self) -> int:
-        return self._at if self._raw.closed else int(self._raw.tell())
-
-    @position.setter
-    def position(self, value: int) -> None:
-        self._at = value
+        return int(self._raw.tell())
 
 
 def _blocks(stream: _Stream, size: int) -> Iterator[bytes]:

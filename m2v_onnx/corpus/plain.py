@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from m2v_onnx.corpus.columns import Layout
-from m2v_onnx.corpus.fields import VARCHAR_BYTES, milvus_type, plain_value
+from m2v_onnx.corpus.fields import check_length, milvus_type, plain_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +39,7 @@ def plain_batch(batch: "pa.RecordBatch", schema: "pa.Schema", layout: Layout, fi
             column = pa.array(values, pa.string())
         columns.append(_cast(column, field.type))
         if layout == "milvus" and field.type == pa.string():
-            _check_length(columns[-1], field.name, first)
+            check_length(columns[-1], field.name, first)
     return pa.record_batch(columns, schema=schema)
 
 
@@ -88,15 +88,3 @@ def _of_milvus(field: "pa.Field") -> "pa.DataType":
         "VARCHAR": pa.string(),
         "JSON": pa.string(),
     }[milvus_type(field.name, field.type)]
-
-
-def _check_length(texts: "pa.Array", name: str, first: int) -> None:
-    from pyarrow import compute
-
-    lengths = compute.binary_length(texts)
-    longest = compute.max(lengths).as_py() or 0
-    if longest > VARCHAR_BYTES:
-        raise ValueError(
-            f"row {first + compute.index(lengths, longest).as_py()} has {longest:,} bytes in {name!r}, and Milvus"
-            f" stores at most {VARCHAR_BYTES:,}: cut the text, or name the columns to write by --columns"
-        )
