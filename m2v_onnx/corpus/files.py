@@ -50,6 +50,18 @@ class Piece:
     broken: Mapping[int, str] = field(default_factory=dict)
     position: int = 0
 
+    @property
+    def weight(self) -> int:
+        """Bytes in memory."""
+        import pyarrow as pa
+
+        try:
+            return int(self.batch.nbytes)
+        except (
+            pa.ArrowTypeError
+        ):  # older versions cannot tell of a string_view; this counts what a slice leaves out too
+            return int(self.batch.get_total_buffer_size())
+
     def rows(self, begin: int, end: int) -> "Piece":
         """Some of its rows."""
         broken = {i - begin: reason for i, reason in self.broken.items() if begin <= i < end}
@@ -235,7 +247,7 @@ def _no_tables(source: Any, formats: Iterable[str | None]) -> ValueError:
 def _cut(piece: Piece, size: int) -> Iterator[Piece]:
     """Pieces of no more rows than asked for, and of fewer where they are large."""
     rows = len(piece.batch)
-    step = max(1, min(size, rows * PIECE_BYTES // max(1, piece.batch.nbytes)))
+    step = max(1, min(size, rows * PIECE_BYTES // max(1, piece.weight)))
     for begin in range(0, rows, step):
         yield piece if rows <= step else piece.rows(begin, min(rows, begin + step))
 

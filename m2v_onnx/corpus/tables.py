@@ -355,7 +355,7 @@ def _within_parts(pieces: Iterable[tuple[File, Piece]], part_rows: int, size: in
                 end = min(len(piece.batch), begin + min(size - rows, room))
                 held.append(piece.rows(begin, end))
                 rows, room, begin = rows + end - begin, room - (end - begin), end
-                weight += held[-1].batch.nbytes
+                weight += held[-1].weight
                 if rows == size or not room or weight >= PIECE_BYTES:
                     yield file, joined(held)
                     held, rows, weight = [], 0, 0
