@@ -20,7 +20,7 @@ help:
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
 	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
 	@echo "make serve-bench  the server beside FastAPI with model2vec, which it installs"
-	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets"
+	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets; what arrow-go reads"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
@@ -81,9 +81,9 @@ mteb: .venv-mteb/ready
 speed: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.speed
 
-# Installs some 1.5 GB; Spark needs Java.
+# Installs some 1.5 GB; Spark needs Java, and arrow-go Go.
 data-engines: .venv-data-engines/ready
-	.venv-data-engines/bin/pytest -q -rs tests/test_data_engines.py
+	M2V_ONNX_ARROW_GO=1 .venv-data-engines/bin/pytest -q -rs tests/test_data_engines.py tests/test_table_readers.py
 
 bundle: .venv/ready
 	@test -d ../shared/models/potion-base-8M || { echo "needs ../shared/models/potion-base-8M, the model as MinishLab published it"; exit 1; }

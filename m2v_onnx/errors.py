@@ -39,6 +39,11 @@ class ExportError(M2vOnnxError, RuntimeError):
     check of the written bundle that failed. Nothing is left behind."""
 
 
+class CorpusError(M2vOnnxError, RuntimeError):
+    """A job on files cannot be finished, or gone on with: rows are missing at its end, or what an earlier run has left
+    is another job's. The message says what differs, and what to do."""
+
+
 class CollectionError(M2vOnnxError, RuntimeError):
     """A collection of Milvus is not there, does not fit the table or the model, or Milvus refused something; the
     message has Milvus' own words."""
