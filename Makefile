@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance engines readers stores mteb speed data-engines clean
+.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance engines readers stores mteb speed data-engines integrations clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -21,6 +21,7 @@ help:
 	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
 	@echo "make serve-bench  the server beside FastAPI with model2vec, which it installs"
 	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets"
+	@echo "make integrations  the adapters of docs/frameworks.md in the frameworks themselves; installs them, some gigabytes"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
@@ -119,6 +120,15 @@ data-engines: .venv-data-engines/ready
 	.venv-data-engines/bin/pip install --quiet --editable '.[dev,data-engines]'
 	touch $@
 
+integrations: .venv-integrations/ready
+	.venv-integrations/bin/pytest -q -rs tests/integrations
+
+# Some 8 GB on Linux, most of it PyTorch.
+.venv-integrations/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-integrations
+	.venv-integrations/bin/pip install --quiet --editable '.[integrations]'
+	touch $@
+
 bundle: .venv/ready
 	@test -d ../shared/models/potion-base-8M || { echo "needs ../shared/models/potion-base-8M, the model as MinishLab published it"; exit 1; }
 	rm -rf models/potion-base-2M-onnx models/potion-base-8M-onnx
@@ -127,7 +137,7 @@ bundle: .venv/ready
 		--revision bf8b056651a2c21b8d2565580b8569da283cab23 --precision int8
 
 clean:
-	rm -rf .venv .demo .conformance .readers .venv-data-engines .venv-stores .venv-milvus2 .venv-mteb dist
+	rm -rf .venv .demo .conformance .readers .venv-data-engines .venv-integrations .venv-stores .venv-milvus2 .venv-mteb dist
 
 .venv/ready-bench: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[bench]'
