@@ -12,7 +12,12 @@ from tests.pages import Block, blocks, printed
 
 PAGE = ROOT / "docs" / "frameworks.md"
 BLOCKS = [block for block in blocks(PAGE.read_text(encoding="utf-8")) if block.language == "py"]
-PACKAGES = {"langchain": "langchain_core", "sentence_transformers": "m2v_onnx", "chroma": "chromadb"}
+PACKAGES = {
+    "langchain": "langchain_core",
+    "sentence_transformers": "m2v_onnx",
+    "chroma": "chromadb",
+    "llama_index": "llama_index.core",
+}
 """What an adapter's module needs."""
 
 
