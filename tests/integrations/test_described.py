@@ -12,7 +12,12 @@ from m2v_onnx import InvalidModelError, OnnxStaticModel
 from m2v_onnx.integrations.described import DescribedModel
 from tests.conftest import COMMITTED_BUNDLE, ROOT
 
-ADAPTERS = {"langchain": "langchain-core", "chroma": "chromadb", "llama_index": "llama-index-core"}
+ADAPTERS = {
+    "langchain": "langchain-core",
+    "chroma": "chromadb",
+    "llama_index": "llama-index-core",
+    "haystack": "haystack-ai",
+}
 """Each module, and the package to install for it."""
 
 
@@ -80,6 +85,6 @@ for name, package in {adapters}.items():
     else:
         raise AssertionError(name)
 """
-    frameworks = ("langchain_core", "chromadb", "llama_index", "sentence_transformers", "torch")
+    frameworks = ("langchain_core", "chromadb", "llama_index", "haystack", "sentence_transformers", "torch")
     script = script.replace("{frameworks}", repr(frameworks)).replace("{adapters}", repr(ADAPTERS))
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

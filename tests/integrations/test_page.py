@@ -17,6 +17,7 @@ PACKAGES = {
     "sentence_transformers": "m2v_onnx",
     "chroma": "chromadb",
     "llama_index": "llama_index.core",
+    "haystack": "haystack",
 }
 """What an adapter's module needs."""
 
