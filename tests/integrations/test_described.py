@@ -17,6 +17,7 @@ ADAPTERS = {
     "chroma": "chromadb",
     "llama_index": "llama-index-core",
     "haystack": "haystack-ai",
+    "lancedb": "lancedb",
 }
 """Each module, and the package to install for it."""
 
@@ -85,6 +86,6 @@ for name, package in {adapters}.items():
     else:
         raise AssertionError(name)
 """
-    frameworks = ("langchain_core", "chromadb", "llama_index", "haystack", "sentence_transformers", "torch")
+    frameworks = ("langchain_core", "chromadb", "llama_index", "haystack", "lancedb", "sentence_transformers", "torch")
     script = script.replace("{frameworks}", repr(frameworks)).replace("{adapters}", repr(ADAPTERS))
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

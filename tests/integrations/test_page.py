@@ -3,6 +3,7 @@
 Those that bring more than a test suite should install are in the extra ``integrations``: ``make integrations``.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,14 @@ PACKAGES = {
     "chroma": "chromadb",
     "llama_index": "llama_index.core",
     "haystack": "haystack",
+    "lancedb": "lancedb",
 }
 """What an adapter's module needs."""
 
 
 def adapter(block: Block) -> str:
-    (name,) = {name for name in PACKAGES if f"m2v_onnx.integrations.{name} " in block.code}
+    name: str
+    (name,) = set(re.findall(r"m2v_onnx\.integrations\.(\w+)", block.code))
     return name
 
 
