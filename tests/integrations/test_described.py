@@ -18,8 +18,22 @@ ADAPTERS = {
     "llama_index": "llama-index-core",
     "haystack": "haystack-ai",
     "lancedb": "lancedb",
+    "txtai": "txtai",
+    "dspy": "dspy",
 }
 """Each module, and the package to install for it."""
+
+FRAMEWORKS = (
+    "langchain_core",
+    "chromadb",
+    "dspy",
+    "haystack",
+    "lancedb",
+    "llama_index",
+    "txtai",
+    "sentence_transformers",
+    "torch",
+)
 
 
 def test_a_config_opens_the_same_model(model_inside: OnnxStaticModel) -> None:
@@ -86,6 +100,5 @@ for name, package in {adapters}.items():
     else:
         raise AssertionError(name)
 """
-    frameworks = ("langchain_core", "chromadb", "llama_index", "haystack", "lancedb", "sentence_transformers", "torch")
-    script = script.replace("{frameworks}", repr(frameworks)).replace("{adapters}", repr(ADAPTERS))
+    script = script.replace("{frameworks}", repr(FRAMEWORKS)).replace("{adapters}", repr(ADAPTERS))
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

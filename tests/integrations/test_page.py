@@ -20,6 +20,8 @@ PACKAGES = {
     "llama_index": "llama_index.core",
     "haystack": "haystack",
     "lancedb": "lancedb",
+    "txtai": "txtai",
+    "dspy": "dspy",
 }
 """What an adapter's module needs."""
 
