@@ -2,7 +2,7 @@
 
 ``dspy.Embedder(model.encode)`` looks as if it did the same. But DSPy caches vectors, by default and on disk, by the
 texts and the source code of the function, which is one and the same for all models: the second model gets the first
-one's vectors. And it copies the model for each call.
+one's vectors. And it copies the model for each call that it has no vectors for.
 """
 
 import asyncio

@@ -26,6 +26,7 @@ def embedding() -> Model2VecEmbedding:
 
 
 def test_vectors(embedding: Model2VecEmbedding, model_inside: OnnxStaticModel) -> None:
+    assert embedding.embed_batch_size == 2048
     expected = model_inside.encode(TEXTS)
     for found in (
         embedding.get_text_embedding_batch(TEXTS),

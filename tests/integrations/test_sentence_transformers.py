@@ -50,6 +50,14 @@ def test_fewer_dimensions(face: SentenceTransformer, potion: OnnxStaticModel) ->
         face.encode(TEXTS, truncate_dim=65)
 
 
+def test_bits(face: SentenceTransformer, potion: OnnxStaticModel) -> None:
+    bits = face.encode(TEXTS, precision="ubinary")
+    np.testing.assert_array_equal(bits, potion.encode(TEXTS, dtype="binary"))
+    signed = face.encode(TEXTS, precision="binary")
+    assert signed.dtype == np.int8
+    np.testing.assert_array_equal(signed, bits.astype(int) - 128)
+
+
 def test_similarity(face: SentenceTransformer) -> None:
     vectors = face.encode(TEXTS)
     found = face.similarity(vectors * 3, vectors)
