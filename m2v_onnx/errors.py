@@ -57,5 +57,7 @@ class UploadError(M2vOnnxError, RuntimeError):
 class MissingExtraError(M2vOnnxError, ImportError):
     """An optional dependency is not installed; the message has the pip command."""
 
-    def __init__(self, purpose: str, extra: str, package: str) -> None:
-        super().__init__(f"{purpose} needs the package {package}: pip install 'm2v-onnx[{extra}]'")
+    def __init__(self, purpose: str, extra: str | None, package: str) -> None:
+        """:param extra: of m2v-onnx, that brings the package; None where it has none."""
+        what = package if extra is None else f"'m2v-onnx[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package}: pip install {what}")

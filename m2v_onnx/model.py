@@ -134,7 +134,7 @@ class OnnxStaticModel:
         :raises InvalidModelError: when its files are damaged.
         :raises MissingExtraError: when an optional package is needed for it.
         """
-        where, how = _split_options(options)
+        where, how = split_options(options)
         return cls(locate(path, **where), **how)
 
     @property
@@ -355,7 +355,8 @@ class OnnxStaticModel:
         return f"OnnxStaticModel({str(self.files.folder)!r}, dim={self.dim}, tokens_from={self.tokens_from!r})"
 
 
-def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]:
+def split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]:
+    """Those for ``locate``, and those of ``OnnxStaticModel``. :raises TypeError: for one that there is not."""
     known = LoadOptions.__annotations__
     for name in options:
         if name not in known:
