@@ -13,7 +13,7 @@ help:
 	@echo "make parity  every model and text of ../shared against model2vec"
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
-	@echo "make engines  model.onnx in OpenVINO, rten, tract, MNN and others against golden.json"
+	@echo "make engines  plain.onnx in OpenVINO, LiteRT, rten, tract, MNN and others against golden.json"
 	@echo "make readers  a repository loaded by its name by FastEmbed and transformers.js"
 	@echo "make stores  the types of vectors in the vector databases of docs/stores.md"
 	@echo "make mteb    STS-B and Cranfield through mteb; installs PyTorch, some gigabytes"
@@ -70,6 +70,7 @@ conformance: .venv/ready
 
 engines: .venv/ready
 	$(BIN)/python examples/engines/conformance.py
+
 readers: .venv/ready .readers/ready
 	M2V_ONNX_NODE=$(CURDIR)/.readers $(BIN)/pytest -q -rs tests/test_readers_by_name.py
 

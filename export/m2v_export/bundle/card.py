@@ -22,7 +22,7 @@ _PURPOSE = {
 }
 
 _OTHER_ENGINES = (
-    f"onnxruntime reads all graphs. Other engines (OpenVINO, rten, MNN) read `{PLAIN}`: it has no"
+    f"onnxruntime reads all graphs. Other engines (OpenVINO, LiteRT, rten, tract, MNN) read `{PLAIN}`: it has no"
     " branches and\nno loops. Fill each batch up to at least one token."
 )
 
