@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance engines readers stores mteb speed data-engines integrations clean
+.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance engines readers providers stores mteb speed data-engines integrations clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -13,7 +13,8 @@ help:
 	@echo "make parity  every model and text of ../shared against model2vec"
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
-	@echo "make engines  model.onnx in OpenVINO, rten, tract, MNN and others against golden.json"
+	@echo "make engines  plain.onnx in OpenVINO, LiteRT, rten, tract, MNN and others against golden.json"
+	@echo "make providers  onnxruntime's OpenVINO provider, which it installs"
 	@echo "make readers  a repository loaded by its name by FastEmbed and transformers.js"
 	@echo "make stores  the types of vectors in the vector databases of docs/stores.md"
 	@echo "make mteb    STS-B and Cranfield through mteb; installs PyTorch, some gigabytes"
@@ -61,6 +62,16 @@ conformance: .venv/ready
 
 engines: .venv/ready
 	$(BIN)/python examples/engines/conformance.py
+
+# onnxruntime-openvino is onnxruntime under another name: both cannot be in one environment.
+providers: .venv-openvino/ready
+	.venv-openvino/bin/pytest -q -rs --noconftest tests/test_providers.py
+
+.venv-openvino/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-openvino
+	.venv-openvino/bin/pip install --quiet onnxruntime-openvino==1.24.1 numpy tokenizers pytest
+	.venv-openvino/bin/pip install --quiet --no-deps --editable .
+	touch $@
 
 readers: .venv/ready .readers/ready
 	M2V_ONNX_NODE=$(CURDIR)/.readers $(BIN)/pytest -q -rs tests/test_readers_by_name.py

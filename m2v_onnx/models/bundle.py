@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, PROBES, TABLE, TEXT, TOKENIZER
+from m2v_onnx.models.format import (
+    BAG,
+    CONFIG,
+    FORMAT_VERSION,
+    GOLDEN,
+    MANIFEST,
+    ONE,
+    PLAIN,
+    PROBES,
+    TABLE,
+    TEXT,
+    TOKENIZER,
+)
 
 FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
 """Where other exporters put theirs."""
@@ -43,8 +55,9 @@ class ModelFiles:
 
     @property
     def text(self) -> Path | None:
-        """The graph with the tokenizer inside, where the bundle has one."""
-        return self.folder / TEXT if TEXT in self.manifest else None
+        """The graph with the tokenizer inside, where the bundle has one; None beside plain.onnx, which is opened where
+        that one cannot be."""
+        return self.folder / TEXT if TEXT in self.manifest and self.graph != self.folder / PLAIN else None
 
     @property
     def one(self) -> Path | None:
