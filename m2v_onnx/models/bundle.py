@@ -157,6 +157,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def fingerprint(files: ModelFiles) -> str:
+    """A number that two models share only if they make the same vectors: of the content of all files that are opened.
+
+    :return: a sha256, hexadecimal.
+    """
+    import hashlib
+
+    known = {name: entry["sha256"] for name, entry in files.manifest.items()}
+    graph = files.graph.relative_to(files.folder).as_posix()
+    for path in (files.graph, *files.graph.parent.glob(f"{files.graph.name}?data"), files.tokenizer):
+        name = path.relative_to(files.folder).as_posix()
+        if name not in known and path.is_file():
+            known[name] = sha256(path)
+    return hashlib.sha256(json.dumps([graph, sorted(known.items())]).encode()).hexdigest()
+
+
 def _check_manifest(manifest: Any, path: Path) -> None:
     version = manifest.get("format_version") if isinstance(manifest, dict) else None
     if version != FORMAT_VERSION:

@@ -7,14 +7,13 @@ import numpy as np
 from m2v_export.graphs.arrays import any_of, counted_at, look_up, places_of_all, places_where
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe.tables import BpeTables
-from m2v_export.text.stages.code_points import code_points_at
+from m2v_export.text.stages.code_points import code_points_at, look_up_pages
 from m2v_export.text.stages.decode import is_continuation
 from m2v_export.text.stages.normalize.added import mark_added
 from m2v_export.text.stages.normalize.codes import without_dropped
 from m2v_export.text.stages.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
 from m2v_export.text.tables.added import BEGINNING, NO_STATE
 from m2v_export.text.tables.alphabet import DROPPED
-from m2v_export.text.tables.pages import PAGE
 from m2v_export.text.tables.utf8 import AFTER, ENDS, FIRST_CONTINUATION, FIRST_LEAD, PADDED, SYMBOLS
 
 SEVERAL, CANDIDATE = 16, 17
@@ -82,9 +81,7 @@ def _with_care(g: Graph, symbols: Value, starts: Value, tables: BpeTables) -> li
     kinds = look_up(g, g.constant(tables.kinds, "kind_of_symbol"), own)
     several = places_where(g, (own >= FIRST_LEAD) & (own < AFTER))
     code_points = code_points_at(g, bytes_at(g, symbols, look_up(g, at, several)))
-    page = look_up(g, g.constant(tables.page, "page"), code_points // PAGE)
-    place = page + g.op("BitwiseAnd", code_points, PAGE - 1)
-    of_several = look_up(g, g.constant(tables.kinds_of_code_point, "kind_of_code_point"), place)
+    of_several = look_up_pages(g, tables.kinds_of_code_point, code_points, "kind_of_code_point")
     return [symbols, at, g.op("ScatterElements", kinds, several, of_several), counted_at(g, is_first, starts)]
 
 
