@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from m2v_onnx.models.upload import push_bundle
 from tests.conftest import COMMITTED_BUNDLE, POTION, POTION_BUNDLE, SHARED_FOLDER, exported_once
-from tests.hub_server import TOKEN, Hub, serving
+from tests.hub_server import TOKEN, Hub, runner, serving
 
 NAME = "owner/potion-base-2M-onnx"
 TEXTS = ["It's dangerous to go alone!", "Take this.", ""]
@@ -25,18 +25,12 @@ NODE = os.environ.get("M2V_ONNX_NODE", "")
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def hub(tmp_path: Path) -> Iterator[Hub]:
     """With the repository, as push makes it."""
     bundle = exported_once(POTION, SHARED_FOLDER / "potion-all", name="minishlab/potion-base-2M", all_precisions=True)
     with serving(tmp_path / "repositories") as hub:
-        for module in ("hf_api", "file_download"):
-            monkeypatch.setattr(f"huggingface_hub.{module}.constants.ENDPOINT", hub.endpoint)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True, raising=False)
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        push_bundle(bundle, NAME, public=True, token=TOKEN)
+        pushed = runner(hub, tmp_path)("push", str(bundle), NAME, "--public", cli=True, HF_TOKEN=TOKEN)
+        assert pushed.code == 0, pushed.error
         yield hub
 
 
@@ -88,8 +82,8 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.skipif(find_spec("fastembed") is None, reason="fastembed is not installed: make readers")
 def test_fastembed(hub: Hub, tmp_path: Path) -> None:
-    pytest.importorskip("fastembed")
     found = run([sys.executable, "-c"], FASTEMBED, tmp_path, hub)
     assert found.keys() == {"fp32", "fp16", "int8", "q4"}
     for dtype, vectors in found.items():

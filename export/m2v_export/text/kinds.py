@@ -13,7 +13,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from m2v_export.graphs.builder import Graph, Value
-from m2v_export.text import unigram, wordlevel, wordpiece
+from m2v_export.text import bpe, unigram, wordlevel, wordpiece
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.limits import Limits
 
@@ -33,6 +33,7 @@ class TokenizerKind:
 
 
 KINDS = {
+    "BPE": TokenizerKind(bpe.read_tables, bpe.build_ids),
     "Unigram": TokenizerKind(unigram.read_tables, unigram.build_ids),
     "WordLevel": TokenizerKind(wordlevel.read_tables, wordlevel.build_ids),
     "WordPiece": TokenizerKind(wordpiece.read_tables, wordpiece.build_ids),

@@ -86,7 +86,7 @@ def is_part(g: Graph, nodes: Value, alphabet: Alphabet) -> Value:
 def split_words(g: Graph, words: Begins, alphabet: Alphabet) -> WordPlaces:
     starts = words.places.slice(0, -1)
     gaps = words.places.slice(1, END).sized_as(starts) - starts
-    packs = pack_codes(g, narrow_codes(g, words.nodes, alphabet), alphabet)
+    packs = pack_codes(g, narrow_codes(g, words.nodes, alphabet), alphabet.width, alphabet.packed)
     return WordPlaces(words.codes, words.nodes, packs, starts, gaps)
 
 
@@ -102,16 +102,17 @@ def narrow_codes(g: Graph, nodes: Value, alphabet: Alphabet) -> Value:
     return look_up(g, g.constant(narrow, "narrow_codes"), nodes)
 
 
-def pack_codes(g: Graph, narrow: Value, alphabet: Alphabet) -> Value:
-    """At every place the narrow codes from there on, ``alphabet.packed`` of them, the first in the lowest bits.
+def pack_codes(g: Graph, narrow: Value, width: int, packed: int) -> Value:
+    """At every place the narrow codes from there on, ``packed`` of them, the first in the lowest bits.
 
-    :param narrow: int32 [C], see ``narrow_codes``. :return: int32 [C], of the last places in part.
+    :param narrow: int32 [C], see ``narrow_codes``. :param width: bits of each.
+    :return: int32 [C], of the last places in part.
     """
     pack, size = narrow, 1
-    while size < alphabet.packed:
+    while size < packed:
         # Twice as many, but for a third one.
-        more = pack if 2 * size <= alphabet.packed else narrow
-        pack, size = pack + later(g, more, size) * (1 << size * alphabet.width), min(2 * size, alphabet.packed)
+        more = pack if 2 * size <= packed else narrow
+        pack, size = pack + later(g, more, size) * (1 << size * width), min(2 * size, packed)
     return pack
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_export.text.tables.alphabet import DROPPED, Alphabet
-from m2v_export.text.tables.hashing import Bits, PerfectHash, Remainders, Spread, first_built
+from m2v_export.text.tables.hashing import Bits, HighBits, PerfectHash, Spread, first_built
 
 WORD_CHARACTERS = 13
 """Whole words are found up to this many characters at least: longer ones are rare, and made of pieces."""
@@ -71,8 +71,12 @@ def read_words(alphabet: Alphabet, begins: Mapping[tuple[int, ...], int], charac
 
     :raises ExportError: when no perfect hash was found.
     """
-    keys = WordKeys.of(alphabet, characters)
-    within = {codes: token_id for codes, token_id in begins.items() if len(codes) < keys.reach}
+    return store_words(WordKeys.of(alphabet, characters), begins)
+
+
+def store_words(keys: WordKeys, ids: Mapping[tuple[int, ...], int]) -> Words:
+    """As ``read_words``. :param ids: by codes; words that the keys do not tell apart from longer ones are left out."""
+    within = {codes: token_id for codes, token_id in ids.items() if len(codes) < keys.reach}
     parts = np.array([keys.key(codes) for codes in within], np.int64).reshape(-1, 1 + keys.packs).T
     factors, table, slots = first_built(parts, _hashes(parts))
     stored = np.zeros(table.slots, np.int32)
@@ -93,7 +97,7 @@ def _hashes(parts: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[Any], np
     :param parts: int64 [1 + packs, words].
     """
     words, rng = parts.shape[1], np.random.default_rng(0)
-    ways: list[tuple[type[np.signedinteger[Any]], Iterable[Spread]]] = [(np.int64, Remainders.tries(words))]
+    ways: list[tuple[type[np.signedinteger[Any]], Iterable[Spread]]] = [(np.int64, HighBits.tries(words))]
     if words <= MANY_WORDS:
         ways.insert(0, (np.int32, repeat(Bits.for_keys(words), SHORT_TRIES)))
     for dtype, spread in ((dtype, spread) for dtype, spreads in ways for spread in spreads):

@@ -1,26 +1,11 @@
-"""The pieces of some words in the place of these words."""
-
-from dataclasses import dataclass
+"""The tokens of the words that are cut, as they are kept and fused."""
 
 import numpy as np
 
-from m2v_export.graphs.arrays import END, counted, keep, look_up, places_of_all, previous, zeros, zeros_like
+from m2v_export.graphs.arrays import counted, keep, look_up, previous, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import WordCharacters
-
-
-@dataclass(frozen=True, eq=False)
-class Tokens:
-    """The tokens of some words, end to end.
-
-    :ivar values: int32 [Q]. :ivar words: int32 [Q], the number of each one's word, ascending.
-    :ivar counts: int32 [M], how many each word has. :ivar before: int32 [M], how many are before each word.
-    """
-
-    values: Value
-    words: Value
-    counts: Value
-    before: Value
+from m2v_export.text.stages.tokens import Tokens
 
 
 def tokens_of(g: Graph, values: Value, ends: Value, words: WordCharacters, sizes: Value) -> Tokens:
@@ -45,20 +30,6 @@ def without(g: Graph, tokens: Tokens, gone: Value) -> Tokens:
 
     some = g.op("ReduceMax", gone, keepdims=0) > 0
     return Tokens(*g.if_(some, left, lambda g: [tokens.values, tokens.words, tokens.counts, tokens.before]))
-
-
-def merge_words(g: Graph, values: Value, unfound: Value, tokens: Tokens) -> tuple[Value, Value]:
-    """:param values: int32 [W + 1], of the words that were found. :param unfound: int64 [M], the others.
-    :return: int32 [T], int32 [W + 1]: values in the order of the words, and where each word's begin.
-    """
-    counts = g.op("ScatterElements", zeros_like(values) + 1, unfound, tokens.counts)
-    begins = counted(g, counts)
-    # The last word is the end, and is left out. A word without tokens goes there.
-    end = begins.slice(-1, END)
-    merged = zeros(g, (end + 1).cast(np.int64))
-    merged = g.op("ScatterElements", merged, g.op("Where", counts > 0, begins, end), values)
-    at = places_of_all(g, tokens.values) + look_up(g, look_up(g, begins, unfound) - tokens.before, tokens.words)
-    return g.op("ScatterElements", merged, at, tokens.values).slice(0, -1), begins
 
 
 def fused(g: Graph, values: Value, begins: Value, is_unknown: Value, apart: Value) -> tuple[Value, Value]:

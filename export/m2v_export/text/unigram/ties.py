@@ -12,8 +12,8 @@ import numpy as np
 from m2v_export.graphs.arrays import END, keep, later, look_up, numbered, positions, previous, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import characters_of
+from m2v_export.text.stages.tokens import merge_words
 from m2v_export.text.unigram.best import are_near, best_ways
-from m2v_export.text.unigram.merge import merge_words
 from m2v_export.text.unigram.search import Search
 from m2v_export.text.unigram.words import CutWords
 

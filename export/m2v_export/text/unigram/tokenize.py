@@ -7,10 +7,11 @@ from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
 from m2v_export.text.stages.cut import decode_and_cut
 from m2v_export.text.stages.normalize.codes import codes_of
+from m2v_export.text.stages.tokens import merge_words
 from m2v_export.text.stages.truncate import finish
 from m2v_export.text.stages.words import WholeWords, WordPlaces, begin_at, split_words
 from m2v_export.text.tables.alphabet import Alphabet
-from m2v_export.text.unigram.merge import fused, merge_words
+from m2v_export.text.unigram.merge import fused
 from m2v_export.text.unigram.search import Search
 from m2v_export.text.unigram.tables import UnigramTables
 from m2v_export.text.unigram.ties import find_sections, settle

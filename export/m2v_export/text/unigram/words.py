@@ -7,10 +7,11 @@ import numpy as np
 from m2v_export.graphs.arrays import look_up, places_of_all, previous
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import WordCharacters, characters_of
+from m2v_export.text.stages.tokens import Tokens
 from m2v_export.text.stages.words import WordPlaces, is_part
 from m2v_export.text.unigram.best import best_ways, ends_of
 from m2v_export.text.unigram.blanks import blanks_of
-from m2v_export.text.unigram.merge import Tokens, tokens_of, without
+from m2v_export.text.unigram.merge import tokens_of, without
 from m2v_export.text.unigram.search import Found, Search
 from m2v_export.text.unigram.tables import UnigramTables
 

@@ -1,0 +1,6 @@
+"""What byte-level BPE has of its own: its tables, how text is cut into words, and the merges."""
+
+from m2v_export.text.bpe.tables import BpeTables, read_tables
+from m2v_export.text.bpe.tokenize import build_ids
+
+__all__ = ["BpeTables", "build_ids", "read_tables"]

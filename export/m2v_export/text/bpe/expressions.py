@@ -1,0 +1,98 @@
+"""The regular expressions that cut text into words, as rules for runs of characters of one kind.
+
+Each expression is matched from where the match before it ended, and one of its ways fits everywhere, so the matches lie
+end to end. All that tells them is the kind of each character (letters, numbers, white space and the rest), and what is
+beside its run. The kinds are asked of the library of expressions that `tokenizers` has.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Regex, pre_tokenizers
+
+from m2v_export.text.tables.pages import PAGE
+from m2v_export.text.tables.probe import CODE_POINTS, SURROGATES
+
+LETTER, NUMBER, OTHER, SPACE, BREAK, BOUNDARY = range(6)
+"""Kinds of characters. BOUNDARY: an added token, and the end."""
+
+KINDS = 6
+
+
+@dataclass(frozen=True)
+class Expression:
+    """:ivar number: of the digits and other numbers in a row that are one word; None for all of them.
+    :ivar spaces: whether white space of every kind joins the letters behind it, and a lone character that is no letter,
+        number or white space; else only the blank does.
+    :ivar blank_numbers: whether a blank joins the numbers behind it.
+    :ivar breaks: whether line breaks end a word, and belong to the signs before them.
+    :ivar any_case: of ``CONTRACTIONS``, as the expressions say it.
+    """
+
+    number: int | None
+    spaces: bool
+    blank_numbers: bool
+    breaks: bool
+    any_case: bool
+
+
+CONTRACTIONS = ("s", "t", "re", "ve", "m", "ll", "d")
+"""What is a word of its own behind an apostrophe."""
+
+_LIKE_GPT4 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""ByteLevel has it built in: ``use_regex``."""
+
+EXPRESSIONS = {
+    GPT2: Expression(None, spaces=False, blank_numbers=True, breaks=False, any_case=False),
+    _LIKE_GPT4 % r"\p{N}": Expression(1, spaces=True, blank_numbers=False, breaks=True, any_case=True),
+    _LIKE_GPT4 % r"\p{N}{1,3}": Expression(3, spaces=True, blank_numbers=False, breaks=True, any_case=True),
+}
+"""GPT-2's, which RoBERTa and ModernBERT have; Qwen's; Llama 3's."""
+
+
+def kinds_of(expression: Expression) -> npt.NDArray[np.int32]:
+    """:return: int32 [CODE_POINTS]."""
+    kinds = np.full(CODE_POINTS, OTHER, np.int32)
+    spaces = [(r"\s", SPACE), (r"[\r\n]", BREAK)] if expression.breaks else [(r"\s", SPACE)]
+    for pattern, kind in ((r"\p{L}", LETTER), (r"\p{N}", NUMBER), *spaces):
+        for start in range(0, CODE_POINTS, PAGE):
+            if start not in SURROGATES:
+                for begin, end in _matches(f"{pattern}+", "".join(map(chr, range(start, start + PAGE)))):
+                    kinds[start + begin : start + end] = kind
+    return kinds
+
+
+def contractions(expression: Expression) -> set[str]:
+    """What may be behind an apostrophe, in all cases that the expression takes."""
+    if not expression.any_case:
+        return {*CONTRACTIONS}
+    found: set[str] = set()
+    # Which characters are one but for their case, Unicode says; which of these count, the library.
+    alike = {
+        letter: [chr(i) for i in range(CODE_POINTS) if i not in SURROGATES and chr(i).casefold() == letter]
+        for letter in {*"".join(CONTRACTIONS)}
+    }
+    pattern = f"(?i:{'|'.join(CONTRACTIONS)})"
+    for contraction in CONTRACTIONS:
+        ways = [""]
+        for letter in contraction:
+            ways = [way + other for way in ways for other in alike[letter]]
+        found |= {way for way in ways if [*_matches(pattern, way)] == [(0, len(way))]}
+    return found
+
+
+def _matches(pattern: str, text: str) -> Iterator[tuple[int, int]]:
+    """:return: begins and ends."""
+    ends = 0
+    for _, (begin, end) in pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str(text):
+        if begin > ends:
+            yield ends, begin
+        ends = end
+    if ends < len(text):
+        yield ends, len(text)

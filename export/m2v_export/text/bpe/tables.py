@@ -1,0 +1,190 @@
+"""Everything that the graph knows of a byte-level BPE tokenizer, read from the tokenizer itself."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from m2v_export.text.bpe.expressions import BOUNDARY, EXPRESSIONS, GPT2, Expression, contractions, kinds_of
+from m2v_export.text.bpe.merges import Merges, last_merges, read_merges
+from m2v_export.text.errors import UnsupportedTokenizer
+from m2v_export.text.tables.added import AddedTable, added_table, kept_tokens
+from m2v_export.text.tables.pages import Pages, paged
+from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, SYMBOLS
+from m2v_export.text.tables.words import WordKeys, Words, store_words
+
+WORD_BYTES = 15
+"""Whole words are found up to so many bytes: longer ones are few, and are merged."""
+
+WIDTH, PACKED = 9, 3
+"""Bits of a byte in the key of a word, with room for none, and how many an int32 holds."""
+
+NEVER_BYTES = {0xC0, 0xC1, *range(0xF5, 0x100)}
+"""Bytes that UTF-8 does not have."""
+
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Contractions:
+    """What may follow an apostrophe, by its first two bytes.
+
+    :ivar first: int32 [symbols]. :ivar second: int32 [symbols].
+    :ivar sizes: int32 [firsts * seconds], the characters of what the two say together; 0 for none.
+    """
+
+    first: Ints
+    second: Ints
+    sizes: Ints
+
+    @property
+    def columns(self) -> int:
+        return int(self.second.max()) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class BpeTables:
+    """:ivar expression: how text is cut into words.
+    :ivar kinds: int32 [symbols], the kind of each byte that is a character, of added tokens and of the end.
+    :ivar kinds_of_code_point: the kind of each code point.
+    :ivar contractions: see there.
+    :ivar added: the added tokens, which become symbols from SYMBOLS on.
+    :ivar words: words that are one token, by their symbols, each and one more.
+    :ivar of_byte: int32 [257], the token of each byte; at the end what stands between words.
+    :ivar merges: how tokens are put together.
+    :ivar prefix: whether a blank is put before what begins without one.
+    """
+
+    expression: Expression
+    kinds: Ints
+    kinds_of_code_point: Pages
+    contractions: Contractions
+    added: AddedTable | None
+    words: Words
+    of_byte: Ints
+    merges: Merges
+    prefix: bool
+
+
+def byte_characters() -> list[str]:
+    """The character that stands for each byte in a vocabulary: itself where it is printable Latin-1, else one of the
+    next after Latin-1 (``bytes_to_unicode`` of OpenAI's GPT-2)."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return [chr(byte if byte in printable else next(others)) for byte in range(0x100)]
+
+
+def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
+    """Ask the tokenizer all that the graph must know.
+
+    :param config: its tokenizer.json.
+    :raises UnsupportedTokenizer: when a part cannot be exported exactly; it names the part.
+    """
+    model = config["model"]
+    _check_model(model)
+    _check_normalizer(config["normalizer"])
+    expression, prefix = _read_pre_tokenizer(config["pre_tokenizer"])
+    tokens = kept_tokens(tokenizer, config["added_tokens"])
+    _check_added(tokens)
+    characters = byte_characters()
+    byte_of = {c: byte for byte, c in enumerate(characters)}
+    vocabulary: dict[str, int] = model["vocab"]
+    missing = [byte for byte, c in enumerate(characters) if c not in vocabulary and byte not in NEVER_BYTES]
+    if missing:
+        raise UnsupportedTokenizer(f"model: no token for the byte 0x{missing[0]:02X}")
+    last = last_merges(vocabulary, [(left, right) for left, right in model["merges"]])
+    whole = [c for c in characters if c in vocabulary] + [*last]
+    packs = -(-WORD_BYTES // PACKED)
+    if model.get("ignore_merges"):
+        never_made = sorted({*vocabulary} - {*whole})
+        # All that is found whole only as a word must be.
+        packs = max([packs, *(-(-len(token) // PACKED) for token in never_made if {*token} <= {*byte_of})])
+        whole += never_made
+    words = {
+        tuple(byte_of[c] + 1 for c in token): vocabulary[token]
+        for token in whole
+        if {*token} <= {*byte_of} and _is_utf8(byte_of[c] for c in token)
+    }
+    words |= {(SYMBOLS + i + 1,): token["id"] for i, token in enumerate(tokens)}
+    symbols = SYMBOLS + len(tokens)
+    kinds = kinds_of(expression)
+    of_symbol = np.full(symbols, BOUNDARY, np.int32)
+    of_symbol[:FIRST_CONTINUATION] = kinds[:FIRST_CONTINUATION]
+    merges = read_merges(vocabulary, last, byte_of)
+    raw = {tuple(token["content"].encode()): SYMBOLS + i for i, token in enumerate(tokens)}
+    return BpeTables(
+        expression=expression,
+        kinds=of_symbol,
+        kinds_of_code_point=paged(kinds),
+        contractions=_read_contractions(contractions(expression), symbols),
+        added=added_table(raw, SYMBOLS),
+        words=store_words(WordKeys(WIDTH, PACKED, packs), words),
+        of_byte=np.array([*(vocabulary.get(c, 0) for c in characters), merges.no_token], np.int32),
+        merges=merges,
+        prefix=prefix,
+    )
+
+
+def _is_utf8(token: Iterable[int]) -> bool:
+    """Words are of whole characters."""
+    try:
+        bytes(token).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _check_model(model: Mapping[str, Any]) -> None:
+    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(option):
+            raise UnsupportedTokenizer(f"model: {option}")
+
+
+def _check_normalizer(normalizer: Mapping[str, Any] | None) -> None:
+    if normalizer is not None and not (normalizer["type"] == "Sequence" and not normalizer["normalizers"]):
+        raise UnsupportedTokenizer(f"normalizer: {normalizer['type']}")
+
+
+def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expression, bool]:
+    """:return: how text is cut into words, and whether a blank is put before."""
+    steps: Sequence[Mapping[str, Any]] = (pre_tokenizer or {}).get("pretokenizers", [pre_tokenizer or {}])
+    types = [step.get("type") for step in steps]
+    if types == ["ByteLevel"] and steps[0].get("use_regex", True):
+        return EXPRESSIONS[GPT2], steps[0]["add_prefix_space"]
+    if types != ["Split", "ByteLevel"] or steps[1].get("use_regex", True) or steps[1]["add_prefix_space"]:
+        got = " and ".join(map(str, types))
+        raise UnsupportedTokenizer(f"pre_tokenizer: expected ByteLevel or Split and ByteLevel, got {got}")
+    split = steps[0]
+    pattern = split["pattern"].get("Regex")
+    if pattern not in EXPRESSIONS or split["behavior"] != "Isolated" or split["invert"]:
+        raise UnsupportedTokenizer(f"pre_tokenizer: Split by {next(iter(split['pattern'].values()))!r}")
+    return EXPRESSIONS[pattern], False
+
+
+def _check_added(tokens: Sequence[Mapping[str, Any]]) -> None:
+    """Whether one search finds all of them: `tokenizers` looks for those that are not normalized first."""
+    for token in tokens:
+        name = f"added token {token['content']!r}"
+        for strip in ("lstrip", "rstrip"):
+            if token[strip]:
+                raise UnsupportedTokenizer(f"{name}: {strip}")
+        if token["normalized"] and any(not other["normalized"] for other in tokens):
+            raise UnsupportedTokenizer(f"{name}: normalized, and others are not")
+
+
+def _read_contractions(found: Iterable[str], symbols: int) -> Contractions:
+    sizes = {(*way.encode(), 0)[:2]: len(way) for way in found}
+    firsts, seconds = (sorted({way[i] for way in sizes} - {0}) for i in range(2))
+    first, second = np.zeros((2, symbols), np.int32)
+    first[firsts], second[seconds] = np.arange(1, len(firsts) + 1), np.arange(1, len(seconds) + 1)
+    table = np.zeros((len(firsts) + 1, len(seconds) + 1), np.int32)
+    for (one, other), size in sizes.items():
+        if other == 0:
+            # Whatever follows.
+            table[first[one]] = size
+        else:
+            table[first[one], second[other]] = size
+    return Contractions(first, second, table.reshape(-1))
