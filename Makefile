@@ -49,18 +49,8 @@ parity: .venv/ready-bench
 serve-clients: .venv-serve-clients/ready
 	.venv-serve-clients/bin/pytest -q -rs tests/test_serve_clients.py
 
-.venv-serve-clients/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-serve-clients
-	.venv-serve-clients/bin/pip install --quiet --editable '.[serve-clients]'
-	touch $@
-
 serve-bench: .venv-serve-bench/ready
 	.venv-serve-bench/bin/python -m benchmarks.serve
-
-.venv-serve-bench/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-serve-bench
-	.venv-serve-bench/bin/pip install --quiet --editable '.[bench-serve]'
-	touch $@
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.resources
@@ -70,6 +60,7 @@ conformance: .venv/ready
 
 engines: .venv/ready
 	$(BIN)/python examples/engines/conformance.py
+
 readers: .venv/ready .readers/ready
 	M2V_ONNX_NODE=$(CURDIR)/.readers $(BIN)/pytest -q -rs tests/test_readers_by_name.py
 
@@ -84,40 +75,15 @@ stores: .venv-stores/ready .venv-milvus2/ready
 	.venv-stores/bin/python -m pytest -q -rs benchmarks/stores
 	.venv-milvus2/bin/python -m pytest -q benchmarks/stores/test_types.py -k milvus
 
-.venv-stores/ready: benchmarks/stores/requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv-stores
-	.venv-stores/bin/pip install --quiet --editable . --requirement benchmarks/stores/requirements.txt
-	touch $@
-
-.venv-milvus2/ready: benchmarks/stores/requirements-milvus2.txt pyproject.toml
-	$(PYTHON) -m venv .venv-milvus2
-	.venv-milvus2/bin/pip install --quiet --editable . --requirement benchmarks/stores/requirements-milvus2.txt
-	touch $@
-
 mteb: .venv-mteb/ready
 	.venv-mteb/bin/python -W ignore -m benchmarks.mteb
-
-.venv-mteb/ready: benchmarks/mteb/requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv-mteb
-	.venv-mteb/bin/pip install --quiet --editable '.[export,fast]' --requirement benchmarks/mteb/requirements.txt
-	touch $@
 
 speed: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.speed
 
-.venv-bench/ready: benchmarks/speed/requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/pip install --quiet --editable '.[export,fast,bench]' --requirement benchmarks/speed/requirements.txt
-	touch $@
-
+# Installs some 1.5 GB; Spark needs Java.
 data-engines: .venv-data-engines/ready
 	.venv-data-engines/bin/pytest -q -rs tests/test_data_engines.py
-
-# Some 1.5 GB, and Spark needs Java.
-.venv-data-engines/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-data-engines
-	.venv-data-engines/bin/pip install --quiet --editable '.[dev,data-engines]'
-	touch $@
 
 bundle: .venv/ready
 	@test -d ../shared/models/potion-base-8M || { echo "needs ../shared/models/potion-base-8M, the model as MinishLab published it"; exit 1; }
@@ -127,7 +93,25 @@ bundle: .venv/ready
 		--revision bf8b056651a2c21b8d2565580b8569da283cab23 --precision int8
 
 clean:
-	rm -rf .venv .demo .conformance .readers .venv-data-engines .venv-stores .venv-milvus2 .venv-mteb dist
+	rm -rf .venv .venv-* .demo .conformance .readers dist
+
+# Environments beside .venv: what is installed in each, and made again when it changes.
+.venv-bench/ready: install = '.[export,fast,bench]' --requirement benchmarks/speed/requirements.txt
+.venv-bench/ready: benchmarks/speed/requirements.txt
+.venv-data-engines/ready: install = '.[dev,data-engines]'
+.venv-milvus2/ready: install = . --requirement benchmarks/stores/requirements-milvus2.txt
+.venv-milvus2/ready: benchmarks/stores/requirements-milvus2.txt
+.venv-mteb/ready: install = '.[export,fast]' --requirement benchmarks/mteb/requirements.txt
+.venv-mteb/ready: benchmarks/mteb/requirements.txt
+.venv-serve-bench/ready: install = '.[bench-serve]'
+.venv-serve-clients/ready: install = '.[serve-clients]'
+.venv-stores/ready: install = . --requirement benchmarks/stores/requirements.txt
+.venv-stores/ready: benchmarks/stores/requirements.txt
+
+.venv-%/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --editable $(install)
+	touch $@
 
 .venv/ready-bench: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[bench]'

@@ -49,11 +49,12 @@ def quickly(session: Any, texts: list[str | bytes]) -> list[list[int]] | None:
 
 
 @cache
-def pieces_of_letters() -> tuple[list[str], list[str]]:
+def pieces_of_letters() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """ASCII pieces that begin words, and those inside, which two windows are enough for."""
     vocab = [token for token in potion_vocab() if token.isascii() and token.removeprefix("##").isalnum()]
     inside = [token.removeprefix("##") for token in vocab if token.startswith("##")]
-    return [t for t in vocab if not t.startswith("##") and len(t) < 12], [t for t in inside if len(t) < 12]
+    begins = [token for token in vocab if not token.startswith("##")]
+    return tuple(np.array([piece for piece in of if len(piece) < 12]) for of in (begins, inside))  # type: ignore[return-value]
 
 
 def plain_texts(count: int, seed: int) -> list[str | bytes]:

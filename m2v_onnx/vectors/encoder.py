@@ -8,7 +8,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from m2v_onnx.errors import InvalidModelError, InvalidTextError
+from m2v_onnx.lazy import lazy_property
 from m2v_onnx.models.bundle import ModelFiles
 from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, PROBES, TEXT, TOKENIZER
 from m2v_onnx.models.metadata import Metadata
@@ -116,7 +116,7 @@ class BagEncoder:
         self.normalizes = self.metadata.normalize if self.metadata else self._graph.normalizes
         self._plain: Wanted = "unit" if self.normalizes else "mean"
 
-    @cached_property
+    @lazy_property
     def _graph(self) -> PoolingGraph:
         return PoolingGraph(self._open_bag(), self._tokens.unk_token_id)
 
@@ -204,11 +204,11 @@ class TextEncoder:
         self.median_token_length = metadata.median_token_length
         self.unk_token_id = metadata.unk_token_id
 
-    @cached_property
+    @lazy_property
     def _graph(self) -> TextGraph:
         return self._open_graph()
 
-    @cached_property
+    @lazy_property
     def _library(self) -> BagEncoder:
         return self._open_library()
 
