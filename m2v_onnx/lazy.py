@@ -31,9 +31,12 @@ class lazy_property(Generic[T]):
         if instance is None:
             return self
         values = vars(instance)
-        # One step, so that no two threads get two locks.
-        with values.setdefault(f"{self._name}, locked in process {os.getpid()}", Lock()):
-            if self._name not in values:
-                values[self._name] = self._compute(instance)
-            value: T = values[self._name]
-            return value
+        name = f"{self._name}, locked in process {os.getpid()}"
+        try:
+            with values.setdefault(name, Lock()):  # one step, so that no two threads get two locks
+                if self._name not in values:
+                    values[self._name] = self._compute(instance)
+        finally:
+            values.pop(name, None)  # nobody can copy or pickle a lock
+        value: T = values[self._name]
+        return value
