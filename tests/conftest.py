@@ -126,7 +126,7 @@ def exported_once(source: Path, out: Path, **options: Any) -> Path:
 def made_once(out: Path, make: Callable[[Path], object]) -> Path:
     """A folder that one worker makes, complete or absent, and the others wait for."""
     lock, new = out.with_suffix(".lock"), out.with_suffix(".new")
-    out.parent.mkdir(exist_ok=True)
+    out.parent.mkdir(exist_ok=True, parents=True)
     while not out.exists():
         try:
             lock.mkdir()
@@ -177,7 +177,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             shutil.copy(POTION / "tokenizer.json", folder / name)
         found[f"rs-{name}"] = folder / name
     for name in MADE_MODELS:
-        # Once for all workers: trainers give another vocabulary in every process.
         found[f"made-{name}"] = made_once(SHARED_FOLDER / "sources" / f"made-{name}", partial(make_source, name=name))
     found["tiny"] = made_once(SHARED_FOLDER / "sources" / "tiny", partial(make_tiny, found["made-wordlevel"]))
     return found
@@ -268,7 +267,13 @@ def make_tiny(source: Path, folder: Path) -> None:
 
 
 def make_tokenizer(kind: str) -> Tokenizer:
-    """Train a small tokenizer on the corpus."""
+    """A small tokenizer, the same for all workers: trainers give another vocabulary in every process."""
+    folder = made_once(SHARED_FOLDER / "tokenizers" / kind, partial(_train, kind))
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def _train(kind: str, folder: Path) -> None:
+    """Train it on the corpus."""
     special = ["[UNK]", "[PAD]"]
     if kind == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
@@ -293,7 +298,8 @@ def make_tokenizer(kind: str) -> Tokenizer:
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         trainer = trainers.WordLevelTrainer(special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(CORPUS, trainer)
-    return tokenizer
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def _nest(folder: Path) -> None:

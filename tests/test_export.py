@@ -30,7 +30,7 @@ from m2v_export.text.kinds import KINDS, TokenizerKind
 from m2v_onnx import ModelNotFoundError, OnnxStaticModel
 from m2v_onnx.commands.main import main
 from m2v_onnx.models.bundle import sha256
-from m2v_onnx.models.format import BAG, ONE, PADDED, PLAIN, TABLE, TEXT, VARIANTS
+from m2v_onnx.models.format import BAG, EXTRA, ONE, ORT_GRAPHS, ORT_OPERATORS, PADDED, PLAIN, TABLE, TEXT, VARIANTS
 from m2v_onnx.ort import onnxruntime
 from tests.conftest import ALL_MODELS, COMMITTED_BUNDLE, CORPUS, POTION, ROOT, Pair, make_tokenizer
 
@@ -212,6 +212,46 @@ def test_all_precisions_of_large_values(tmp_path: Path) -> None:
 def test_all_precisions_and_one(tmp_path: Path, small: Path) -> None:
     with pytest.raises(ValueError, match=r"precision 'int8' and all_precisions: .* give one of the two"):
         export_model(small, tmp_path / "out", precision="int8", all_precisions=True)
+
+
+def operators(graph: onnx.GraphProto) -> set[str]:
+    bodies = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return {node.op_type for node in graph.node}.union(*map(operators, bodies))
+
+
+def test_ort_format(tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each graph in one file that onnxruntime runs from bytes, and a list with just their operators."""
+    report = export_model(small, tmp_path / "out", format="ort", single_file=True)
+    bundle = report.folder
+    assert set(contents(bundle)) == BUNDLE_FILES - {TABLE} | {TEXT, *ORT_GRAPHS, ORT_OPERATORS}
+    assert report.differences.graphs.keys() >= ORT_GRAPHS.keys()
+    manifest = read_json(bundle / "config.json")["m2v_onnx"]
+    assert manifest["variants"].keys() == {*ORT_GRAPHS, ORT_OPERATORS}
+    np.testing.assert_array_equal(padded_vectors(bundle / "ort" / "model.ort"), padded_vectors(bundle / PADDED))
+    lines = (bundle / ORT_OPERATORS).read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"ai\.onnx;\d+;[A-Za-z,]+", line) for line in lines)
+    graphs = [onnx.load(bundle / path, load_external_data=False).graph for path in ORT_GRAPHS.values()]
+    assert {name for line in lines for name in line.split(";")[2].split(",")} == set().union(*map(operators, graphs))
+
+    assert main(["verify", str(bundle)]) == 0
+    assert "ort/text.ort: token ids equal" in capsys.readouterr().out
+    (bundle / "ort" / "bag.ort").unlink()
+    assert main(["verify", str(bundle)]) == 0
+    assert capsys.readouterr().out.count("not in the folder") == 1
+    with (bundle / "ort" / "one.ort").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ValueError, match=r"one.ort: expected sha256"):
+        verify_bundle(bundle)
+
+
+def test_ort_format_in_all_precisions(tmp_path: Path, small: Path) -> None:
+    bundle = export_model(small, tmp_path / "out", format="ort", all_precisions=True).folder
+    assert read_json(bundle / "config.json")["m2v_onnx"]["variants"].keys() == set(EXTRA)
+
+
+def test_no_other_format(tmp_path: Path, small: Path) -> None:
+    with pytest.raises(ValueError, match=r"format: expected onnx or ort, got 'tflite'"):
+        export_model(small, tmp_path / "out", format="tflite")
 
 
 def test_no_limit_in_tokenizer_config(bundles: dict[str, Path]) -> None:

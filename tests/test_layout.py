@@ -17,6 +17,7 @@ RUNTIME = (
     "m2v_onnx.commands",
     "m2v_onnx.corpus",
     "m2v_onnx.serve",
+    "m2v_onnx.integrations",
     "m2v_onnx.pipeline",
     "m2v_onnx.milvus",
     "m2v_onnx.model",

@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 from m2v_export.graphs.builder import OUTSIDE_BYTES, Graph
 from m2v_export.source.outside import Outside
 from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer
-from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.samples import fuzzed_texts, invalid_texts
 from m2v_export.text.tables import graphemes
 from m2v_export.text.tables.double_array import DEAD, ROOT, build_double_array
 from m2v_export.text.tables.graphemes import (
@@ -30,7 +30,7 @@ from m2v_export.text.tables.graphemes import (
 from m2v_export.text.unigram import UnigramTables, build_ids, read_tables
 from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS, DATA
-from tests.text_helpers import graph_ids, reference_ids, session_of
+from tests.text_helpers import code_points_once, graph_ids, reference_ids, session_of
 from tests.texts import TEXTS
 
 BLANK = "▁"
@@ -146,8 +146,8 @@ def test_texts(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["minishlab", "words"])
 def test_every_code_point(name: str) -> None:
-    """A third of them; the export checks them all."""
-    assert_exact(name, list(code_point_texts())[::3])
+    """Each in one context; the export checks all three."""
+    assert_exact(name, code_points_once())
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)

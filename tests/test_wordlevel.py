@@ -9,11 +9,11 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from m2v_export.text import UnsupportedTokenizer, wordlevel
-from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.samples import fuzzed_texts, invalid_texts
 from m2v_export.text.wordpiece import WordPieceTables
 from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS, make_tokenizer
-from tests.text_helpers import assert_ids, graph_ids, reference_ids, session_of, text_model
+from tests.text_helpers import assert_ids, code_points_once, graph_ids, reference_ids, session_of, text_model
 from tests.texts import TEXTS
 
 LONG = "antidisestablishmentarianism"
@@ -101,8 +101,8 @@ def test_texts(parts: str) -> None:
 
 @pytest.mark.parametrize("parts", ["Whitespace", "WhitespaceSplit"])
 def test_every_code_point(parts: str) -> None:
-    """A third of them; the export checks them all."""
-    assert_same_words(tokenizer_with(parts), list(code_point_texts())[::3])
+    """Each in one context; the export checks all three."""
+    assert_same_words(tokenizer_with(parts), code_points_once())
 
 
 def test_boundaries_of_texts() -> None:

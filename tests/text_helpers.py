@@ -12,6 +12,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
+from m2v_export.text.samples import code_point_texts
 from m2v_export.text.wordpiece import WordPieceTables, build_ids, read_tables
 from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
@@ -97,6 +98,11 @@ def pack(texts: Sequence[str | bytes]) -> Arrays:
     encoded = [text.encode() if isinstance(text, str) else text for text in texts]
     lengths = np.array([len(text) for text in encoded], np.int64)
     return {"utf8": np.frombuffer(b"".join(encoded), np.uint8), "offsets": np.cumsum(lengths) - lengths}
+
+
+def code_points_once() -> list[str]:
+    """A third of ``code_point_texts``: every code point in one of its three contexts."""
+    return [text for i, text in enumerate(code_point_texts()) if (i + i // 3) % 3 == 0]
 
 
 def split_at(flat: Any, starts: Any) -> list[list[Any]]:

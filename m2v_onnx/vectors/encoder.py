@@ -279,7 +279,7 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
     path = files.text
     if tokenizer == "graph" and path:
         return _text_encoder(Session(files.checked(path), config), files, config)
-    session = Session(files.checked(files.one or files.graph), config)
+    session = Session(files.checked(_query_graph(files, config) or files.graph), config)
     library = _fast_library(files) if tokenizer == "auto" else tokenizer
     if library in ("nanotoken", "splintr"):
         files.checked(files.tokenizer)
@@ -406,8 +406,13 @@ def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session 
     from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
     tokens = TokenizersTokens.read(files.checked(files.tokenizer), session.metadata if session else None)
-    session = session or Session(files.checked(files.one or files.graph), config)
+    session = session or Session(files.checked(_query_graph(files, config) or files.graph), config)
     return _bag_encoder("tokenizers", tokens, session, files, config)
+
+
+def _query_graph(files: ModelFiles, config: SessionConfig) -> Path | None:
+    """one.onnx, where it is used: other providers than the CPU's were seen to make NaN of a text without tokens."""
+    return files.one if config.on_cpu else None
 
 
 def _bag_encoder(
@@ -418,4 +423,4 @@ def _bag_encoder(
     def open_bag() -> Session:
         return Session(files.checked(files.graph), config)
 
-    return BagEncoder(name, tokens, session, open_bag if files.one else None)
+    return BagEncoder(name, tokens, session, open_bag if _query_graph(files, config) else None)

@@ -152,8 +152,10 @@ class HighBits:
 
 
 def _shifted(values: Value, by: int) -> Value:
-    """:param values: int64. :return: int64, the higher bits of it."""
-    # For numbers without a sign alone; and onnxruntime 1.18 does not multiply those.
+    """To the right. Only numbers without a sign are shifted; and onnxruntime 1.18 does not multiply those.
+
+    :param values: int64 [P]. :return: int64 [P].
+    """
     return values.graph.op("BitShift", values.cast(np.uint64), by, direction="RIGHT").cast(np.int64)
 
 
