@@ -423,5 +423,5 @@ def test_every_error_is_one_of_ours() -> None:
     import m2v_onnx
 
     errors = [getattr(m2v_onnx, name) for name in m2v_onnx.__all__ if name.endswith("Error")]
-    assert len(errors) == 8
+    assert len(errors) == 9
     assert all(issubclass(error, M2vOnnxError) for error in errors)

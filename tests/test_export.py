@@ -603,7 +603,7 @@ def test_verify(tmp_path: Path, small: Path) -> None:
     bundle = export_model(small, tmp_path / "out").folder
     assert verify_bundle(bundle).model2vec is None
     differences = verify_bundle(bundle, small)
-    assert set(differences.graphs) - {TEXT} == {BAG, ONE, PADDED}
+    assert set(differences.graphs) - {TEXT} == {BAG, ONE, PADDED, PLAIN}
     assert differences.model2vec is not None
     assert differences.largest <= 1e-6
 

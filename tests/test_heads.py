@@ -180,7 +180,7 @@ def test_every_graph_has_the_head(kind: str, exported: dict[str, Path]) -> None:
         assert labels == (None if kind == "identity" else sorted(WORDS))
     golden = json.loads((exported[kind] / "golden.json").read_text())
     assert all(output in text for text in golden["texts"])
-    assert set(verify_bundle(exported[kind]).heads) == {"onnx/bag.onnx", "onnx/model.onnx"}
+    assert set(verify_bundle(exported[kind]).heads) == {"onnx/bag.onnx", "onnx/model.onnx", "onnx/plain.onnx"}
 
 
 def test_the_text_graph_has_it_too(
@@ -192,7 +192,7 @@ def test_the_text_graph_has_it_too(
     assert ours.model.tokens_from == "graph"
     expected = StaticModelPipeline.from_pretrained(folders["softmax"]).predict_proba(TEXTS)
     np.testing.assert_allclose(ours.predict_proba(TEXTS), expected, rtol=0, atol=EXACT)
-    assert len(verify_bundle(folder, folders["softmax"]).heads) == 4  # three graphs and model2vec
+    assert len(verify_bundle(folder, folders["softmax"]).heads) == 5  # four graphs and model2vec
 
 
 def test_a_pipeline_in_memory(tmp_path: Path, exported: dict[str, Path]) -> None:
