@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance engines readers stores mteb speed data-engines clean
+.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance engines readers providers stores mteb speed data-engines integrations clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -13,14 +13,16 @@ help:
 	@echo "make parity  every model and text of ../shared against model2vec"
 	@echo "make bench   throughput, memory and start against model2vec"
 	@echo "make conformance  the examples of every language against golden.json"
-	@echo "make engines  model.onnx in OpenVINO, rten, tract, MNN and others against golden.json"
+	@echo "make engines  plain.onnx in OpenVINO, LiteRT, rten, tract, MNN and others against golden.json"
+	@echo "make providers  onnxruntime's OpenVINO provider, which it installs"
 	@echo "make readers  a repository loaded by its name by FastEmbed and transformers.js"
 	@echo "make stores  the types of vectors in the vector databases of docs/stores.md"
 	@echo "make mteb    STS-B and Cranfield through mteb; installs PyTorch, some gigabytes"
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
 	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
 	@echo "make serve-bench  the server beside FastAPI with model2vec, which it installs"
-	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets"
+	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets; what arrow-go reads"
+	@echo "make integrations  the adapters of docs/frameworks.md in the frameworks themselves; installs them, some gigabytes"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
@@ -49,18 +51,8 @@ parity: .venv/ready-bench
 serve-clients: .venv-serve-clients/ready
 	.venv-serve-clients/bin/pytest -q -rs tests/test_serve_clients.py
 
-.venv-serve-clients/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-serve-clients
-	.venv-serve-clients/bin/pip install --quiet --editable '.[serve-clients]'
-	touch $@
-
 serve-bench: .venv-serve-bench/ready
 	.venv-serve-bench/bin/python -m benchmarks.serve
-
-.venv-serve-bench/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-serve-bench
-	.venv-serve-bench/bin/pip install --quiet --editable '.[bench-serve]'
-	touch $@
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.resources
@@ -70,6 +62,17 @@ conformance: .venv/ready
 
 engines: .venv/ready
 	$(BIN)/python examples/engines/conformance.py
+
+# onnxruntime-openvino is onnxruntime under another name: both cannot be in one environment.
+providers: .venv-openvino/ready
+	.venv-openvino/bin/pytest -q -rs --noconftest tests/test_providers.py
+
+.venv-openvino/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-openvino
+	.venv-openvino/bin/pip install --quiet onnxruntime-openvino==1.24.1 numpy tokenizers pytest
+	.venv-openvino/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
 readers: .venv/ready .readers/ready
 	M2V_ONNX_NODE=$(CURDIR)/.readers $(BIN)/pytest -q -rs tests/test_readers_by_name.py
 
@@ -84,40 +87,19 @@ stores: .venv-stores/ready .venv-milvus2/ready
 	.venv-stores/bin/python -m pytest -q -rs benchmarks/stores
 	.venv-milvus2/bin/python -m pytest -q benchmarks/stores/test_types.py -k milvus
 
-.venv-stores/ready: benchmarks/stores/requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv-stores
-	.venv-stores/bin/pip install --quiet --editable . --requirement benchmarks/stores/requirements.txt
-	touch $@
-
-.venv-milvus2/ready: benchmarks/stores/requirements-milvus2.txt pyproject.toml
-	$(PYTHON) -m venv .venv-milvus2
-	.venv-milvus2/bin/pip install --quiet --editable . --requirement benchmarks/stores/requirements-milvus2.txt
-	touch $@
-
 mteb: .venv-mteb/ready
 	.venv-mteb/bin/python -W ignore -m benchmarks.mteb
-
-.venv-mteb/ready: benchmarks/mteb/requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv-mteb
-	.venv-mteb/bin/pip install --quiet --editable '.[export,fast]' --requirement benchmarks/mteb/requirements.txt
-	touch $@
 
 speed: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.speed
 
-.venv-bench/ready: benchmarks/speed/requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/pip install --quiet --editable '.[export,fast,bench]' --requirement benchmarks/speed/requirements.txt
-	touch $@
-
+# Installs some 1.5 GB; Spark needs Java, and arrow-go Go.
 data-engines: .venv-data-engines/ready
-	.venv-data-engines/bin/pytest -q -rs tests/test_data_engines.py
+	M2V_ONNX_ARROW_GO=1 .venv-data-engines/bin/pytest -q -rs tests/test_data_engines.py tests/test_table_readers.py
 
-# Some 1.5 GB, and Spark needs Java.
-.venv-data-engines/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-data-engines
-	.venv-data-engines/bin/pip install --quiet --editable '.[dev,data-engines]'
-	touch $@
+# Installs some 8 GB on Linux, most of it PyTorch.
+integrations: .venv-integrations/ready
+	.venv-integrations/bin/pytest -q -rs tests/integrations
 
 bundle: .venv/ready
 	@test -d ../shared/models/potion-base-8M || { echo "needs ../shared/models/potion-base-8M, the model as MinishLab published it"; exit 1; }
@@ -127,7 +109,26 @@ bundle: .venv/ready
 		--revision bf8b056651a2c21b8d2565580b8569da283cab23 --precision int8
 
 clean:
-	rm -rf .venv .demo .conformance .readers .venv-data-engines .venv-stores .venv-milvus2 .venv-mteb dist
+	rm -rf .venv .venv-* .demo .conformance .readers dist
+
+# Environments beside .venv: what is installed in each, and made again when it changes.
+.venv-bench/ready: install = '.[export,fast,bench]' --requirement benchmarks/speed/requirements.txt
+.venv-bench/ready: benchmarks/speed/requirements.txt
+.venv-data-engines/ready: install = '.[dev,data-engines]'
+.venv-integrations/ready: install = '.[integrations]'
+.venv-milvus2/ready: install = . --requirement benchmarks/stores/requirements-milvus2.txt
+.venv-milvus2/ready: benchmarks/stores/requirements-milvus2.txt
+.venv-mteb/ready: install = '.[export,fast]' --requirement benchmarks/mteb/requirements.txt
+.venv-mteb/ready: benchmarks/mteb/requirements.txt
+.venv-serve-bench/ready: install = '.[bench-serve]'
+.venv-serve-clients/ready: install = '.[serve-clients]'
+.venv-stores/ready: install = . --requirement benchmarks/stores/requirements.txt
+.venv-stores/ready: benchmarks/stores/requirements.txt
+
+.venv-%/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --editable $(install)
+	touch $@
 
 .venv/ready-bench: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[bench]'

@@ -1,6 +1,6 @@
 """Every language's example against golden.json: the same token ids, and vectors within its tolerance.
 
-    python examples/conformance.py                          float32 and int8 of the model in models/, and a Unigram
+    python examples/conformance.py                          float32 and int8 of the model in models/, a Unigram, a BPE
     python examples/conformance.py BUNDLE ... --only go,rust
 
 Each example is copied to .conformance/, built there, run on some texts, and tested with each bundle, and with two
@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = ROOT / ".conformance"
 MODEL = ROOT / "models" / "potion-base-2M"
-UNIGRAM = ROOT / "tests" / "data" / "model2vec-rs" / "vocab-quantized"
+UNIGRAM, BPE = (ROOT / "tests" / "data" / name for name in ("model2vec-rs/vocab-quantized", "bpe"))
 
 BUILT = (".venv", "node_modules", "target", "build", "__pycache__")
 """What builds leave in an example's folder."""
@@ -164,7 +164,7 @@ EXAMPLES = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = "by default float32 and int8 of the model in models/, and a Unigram"
+    default = "by default float32 and int8 of the model in models/, a Unigram and a BPE"
     parser.add_argument("bundles", nargs="*", type=Path, help=default)
     parser.add_argument("--only", default="", help="names of examples, with commas between them")
     options = parser.parse_args()
@@ -185,10 +185,10 @@ def main() -> int:
 
 
 def own_bundles() -> list[Path]:
-    """The model in models/ with a float32 and with an int8 table, and a small one with another kind of tokenizer."""
+    """The model in models/ with a float32 and with an int8 table, and small ones with other kinds of tokenizers."""
     bundles = []
     wanted = [(MODEL, precision, f"{MODEL.name}-{precision}") for precision in ("float32", "int8")]
-    for source, precision, name in (*wanted, (UNIGRAM, "float32", "unigram")):
+    for source, precision, name in (*wanted, (UNIGRAM, "float32", "unigram"), (BPE, "float32", "bpe")):
         bundle = WORK / name
         shutil.rmtree(bundle, ignore_errors=True)
         command = (Path(sys.executable).with_name("m2v-onnx"), "export", source, bundle, "--precision", precision)

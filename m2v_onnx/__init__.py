@@ -7,10 +7,12 @@ from m2v_onnx import telemetry
 
 if TYPE_CHECKING:
     from m2v_onnx.corpus.collections import index_documents, search_documents
-    from m2v_onnx.corpus.columns import embed_table
+    from m2v_onnx.corpus.columns import embed_array, embed_table
     from m2v_onnx.corpus.on_ray import embed_dataset
+    from m2v_onnx.corpus.tables import embed_files
     from m2v_onnx.errors import (
         CollectionError,
+        CorpusError,
         ExportError,
         InvalidModelError,
         InvalidTextError,
@@ -27,11 +29,14 @@ _HOMES = {
     "Model2VecEmbeddingFunction": "milvus",
     "OnnxStaticModel": "model",
     "OnnxStaticModelPipeline": "pipeline",
+    "embed_array": "corpus.columns",
     "embed_dataset": "corpus.on_ray",
+    "embed_files": "corpus.tables",
     "embed_table": "corpus.columns",
     "index_documents": "corpus.collections",
     "search_documents": "corpus.collections",
     "CollectionError": "errors",
+    "CorpusError": "errors",
     "ExportError": "errors",
     "InvalidModelError": "errors",
     "InvalidTextError": "errors",
@@ -43,6 +48,7 @@ _HOMES = {
 
 __all__ = [
     "CollectionError",
+    "CorpusError",
     "ExportError",
     "InvalidModelError",
     "InvalidTextError",
@@ -53,7 +59,9 @@ __all__ = [
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
     "UploadError",
+    "embed_array",
     "embed_dataset",
+    "embed_files",
     "embed_table",
     "index_documents",
     "search_documents",

@@ -39,6 +39,11 @@ class ExportError(M2vOnnxError, RuntimeError):
     check of the written bundle that failed. Nothing is left behind."""
 
 
+class CorpusError(M2vOnnxError, RuntimeError):
+    """A job on files cannot be finished, or gone on with: rows are missing at its end, or what an earlier run has left
+    is another job's. The message says what differs, and what to do."""
+
+
 class CollectionError(M2vOnnxError, RuntimeError):
     """A collection of Milvus is not there, does not fit the table or the model, or Milvus refused something; the
     message has Milvus' own words."""
@@ -52,5 +57,7 @@ class UploadError(M2vOnnxError, RuntimeError):
 class MissingExtraError(M2vOnnxError, ImportError):
     """An optional dependency is not installed; the message has the pip command."""
 
-    def __init__(self, purpose: str, extra: str, package: str) -> None:
-        super().__init__(f"{purpose} needs the package {package}: pip install 'm2v-onnx[{extra}]'")
+    def __init__(self, purpose: str, extra: str | None, package: str) -> None:
+        """:param extra: of m2v-onnx, that brings the package; None where it has none."""
+        what = package if extra is None else f"'m2v-onnx[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package}: pip install {what}")

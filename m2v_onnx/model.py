@@ -134,7 +134,7 @@ class OnnxStaticModel:
         :raises InvalidModelError: when its files are damaged.
         :raises MissingExtraError: when an optional package is needed for it.
         """
-        where, how = _split_options(options)
+        where, how = split_options(options)
         return cls(locate(path, **where), **how)
 
     @property
@@ -259,7 +259,9 @@ class OnnxStaticModel:
         total = len(given) if isinstance(given, Sequence) else None
         return _progress(results, total) if show_progress_bar else results
 
-    def encode_counted(self, texts: Sequence[str], *, normalize: bool | None = None) -> tuple[Vectors, int]:
+    def encode_counted(
+        self, texts: Sequence[str], *, normalize: bool | None = None, max_length: int | Unset | None = UNSET
+    ) -> tuple[Vectors, int]:
         """As ``encode``, all in the caller's own thread, and count the tokens: what a server tells its clients.
 
         :param texts: a list of them.
@@ -271,7 +273,8 @@ class OnnxStaticModel:
             nonlocal tokens
             tokens += more
 
-        vectors = self._encoder.vectors(checked_texts(texts), self.max_length, self._kind(normalize), add)
+        length = self.max_length if isinstance(max_length, Unset) else token_limit(max_length)
+        vectors = self._encoder.vectors(checked_texts(texts), length, self._kind(normalize), add)
         return vectors, tokens
 
     def encode_as_sequence(
@@ -352,7 +355,8 @@ class OnnxStaticModel:
         return f"OnnxStaticModel({str(self.files.folder)!r}, dim={self.dim}, tokens_from={self.tokens_from!r})"
 
 
-def _split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]:
+def split_options(options: LoadOptions) -> tuple[LocateOptions, dict[str, Any]]:
+    """Those for ``locate``, and those of ``OnnxStaticModel``. :raises TypeError: for one that there is not."""
     known = LoadOptions.__annotations__
     for name in options:
         if name not in known:

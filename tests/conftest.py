@@ -1,16 +1,17 @@
 """Models for the tests: the genuine one in models/, model2vec-rs' small ones, and those that are made here."""
 
+import hashlib
 import json
 import os
+import pickle
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -19,9 +20,12 @@ from model2vec import StaticModel
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from m2v_export import export_model
+from m2v_export.text import unigram, wordpiece
 from m2v_export.text.kinds import KINDS, TokenizerKind
 from m2v_export.text.samples import code_point_texts
+from m2v_export.text.tables import graphemes, probe
 from m2v_onnx import OnnxStaticModel
+from tests.hub_server import Hub, Script, runner, serving
 
 ROOT = Path(__file__).parent.parent
 POTION = ROOT / "models" / "potion-base-2M"
@@ -47,6 +51,8 @@ RS_MODELS = ("float32", "float16", "int8", "sentence-transformers", "vocab-quant
 MADE_MODELS = ("bpe", "byte-level-bpe", "wordlevel", "unigram", "weighted", "nested", "unlimited", "half-weighted")
 ALL_MODELS = ("potion", *(f"rs-{name}" for name in RS_MODELS), *(f"made-{name}" for name in MADE_MODELS))
 
+T = TypeVar("T")
+
 CORPUS = (DATA / "corpus.txt").read_text(encoding="utf-8").splitlines()
 
 
@@ -60,26 +66,56 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture(scope="session", autouse=True)
 def potion_bundle() -> Iterator[None]:
-    """POTION_BUNDLE, and exports in a fraction of their seconds: a tokenizer's tables are read once, and text.onnx is
-    checked with fewer texts. test_text_stages.py and test_text_graph.py have all of it."""
+    """POTION_BUNDLE, and exports in a fraction of their seconds: what is asked of a tokenizer is asked once, and
+    text.onnx is checked with fewer texts. The tests of each kind of tokenizer have many more."""
+    some_code_points = [*code_point_texts()][::50]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(KINDS, "WordPiece", _read_once(KINDS["WordPiece"]))
+        for name, kind in [*KINDS.items()]:
+            read_tables = once(
+                kind.read_tables, lambda tokenizer, _: (tokenizer.to_str(), tokenizer.encode_special_tokens)
+            )
+            patch.setitem(KINDS, name, TokenizerKind(read_tables, kind.build_ids))
+        characters = once(probe.read_characters, _parts)
+        for module in (probe, wordpiece.tables, unigram.tables):
+            patch.setattr(module, "read_characters", characters)
+        clusters = once(graphemes.read_clusters, lambda step: step["precompiled_charsmap"])
+        for module in (graphemes, unigram.tables):
+            patch.setattr(module, "read_clusters", clusters)
         patch.setattr("m2v_export.bundle.check_text.FUZZED_TEXTS", 100)
-        patch.setattr("m2v_export.bundle.check_text.code_point_texts", lambda: islice(code_point_texts(), 0, None, 50))
+        patch.setattr("m2v_export.bundle.check_text.code_point_texts", lambda: some_code_points)
         exported_once(POTION, POTION_BUNDLE, name="minishlab/potion-base-2M")
         yield
 
 
-def _read_once(kind: TokenizerKind) -> TokenizerKind:
-    known: dict[tuple[str, bool], Any] = {}
+def once(function: Callable[..., T], key: Callable[..., object]) -> Callable[..., T]:
+    """A function whose results are kept for all workers.
 
-    def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> Any:
-        key = tokenizer.to_str(), tokenizer.encode_special_tokens
-        if key not in known:
-            known[key] = kind.read_tables(tokenizer, config)
-        return known[key]
+    :param key: of its arguments; it is written the same for the same result, and otherwise for others.
+    """
+    known: dict[Path, T] = {}
 
-    return TokenizerKind(read_tables, kind.build_ids)
+    def call(*arguments: Any) -> T:
+        digest = hashlib.sha256(repr(key(*arguments)).encode()).hexdigest()
+        path = SHARED_FOLDER / f"{function.__module__}.{function.__name__}" / digest
+
+        def make(folder: Path) -> None:
+            known[path] = function(*arguments)
+            folder.mkdir()
+            (folder / "result").write_bytes(pickle.dumps(known[path]))
+
+        if path not in known:
+            made_once(path, make)
+        if path not in known:
+            known[path] = pickle.loads((path / "result").read_bytes())
+        return known[path]
+
+    return call
+
+
+def _parts(tokenizer: Tokenizer, clusters: Sequence[str] = ()) -> object:
+    """What decides on a tokenizer's characters."""
+    parts = tokenizer.normalizer, tokenizer.pre_tokenizer
+    return [part and part.__getstate__() for part in parts], clusters
 
 
 def exported_once(source: Path, out: Path, **options: Any) -> Path:
@@ -90,7 +126,7 @@ def exported_once(source: Path, out: Path, **options: Any) -> Path:
 def made_once(out: Path, make: Callable[[Path], object]) -> Path:
     """A folder that one worker makes, complete or absent, and the others wait for."""
     lock, new = out.with_suffix(".lock"), out.with_suffix(".new")
-    out.parent.mkdir(exist_ok=True)
+    out.parent.mkdir(exist_ok=True, parents=True)
     while not out.exists():
         try:
             lock.mkdir()
@@ -117,6 +153,19 @@ class Bundles(dict[str, Path]):
         return self[name]
 
 
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """A Hub without models."""
+    with serving(tmp_path / "repositories") as hub:
+        yield hub
+
+
+@pytest.fixture
+def run(hub: Hub, tmp_path: Path) -> Script:
+    """Runs Python or our command in a process that knows this Hub."""
+    return runner(hub, tmp_path)
+
+
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every source by name."""
@@ -128,8 +177,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             shutil.copy(POTION / "tokenizer.json", folder / name)
         found[f"rs-{name}"] = folder / name
     for name in MADE_MODELS:
-        # Once for all workers: trainers give another vocabulary in every process.
         found[f"made-{name}"] = made_once(SHARED_FOLDER / "sources" / f"made-{name}", partial(make_source, name=name))
+    found["tiny"] = made_once(SHARED_FOLDER / "sources" / "tiny", partial(make_tiny, found["made-wordlevel"]))
     return found
 
 
@@ -137,6 +186,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def small(sources: dict[str, Path]) -> Path:
     """A source that is exported in no time, for what is the same with every model."""
     return sources["made-wordlevel"]
+
+
+@pytest.fixture(scope="session")
+def tiny(sources: dict[str, Path]) -> Path:
+    """One without text.onnx, which other processes too export in no time."""
+    return sources["tiny"]
 
 
 @pytest.fixture(scope="session")
@@ -203,8 +258,22 @@ def make_source(folder: Path, name: str) -> Path:
     return folder
 
 
+def make_tiny(source: Path, folder: Path) -> None:
+    """The same source with a normalizer that no graph has."""
+    shutil.copytree(source, folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
 def make_tokenizer(kind: str) -> Tokenizer:
-    """Train a small tokenizer on the corpus."""
+    """A small tokenizer, the same for all workers: trainers give another vocabulary in every process."""
+    folder = made_once(SHARED_FOLDER / "tokenizers" / kind, partial(_train, kind))
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def _train(kind: str, folder: Path) -> None:
+    """Train it on the corpus."""
     special = ["[UNK]", "[PAD]"]
     if kind == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
@@ -229,7 +298,8 @@ def make_tokenizer(kind: str) -> Tokenizer:
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         trainer = trainers.WordLevelTrainer(special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(CORPUS, trainer)
-    return tokenizer
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def _nest(folder: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import numpy as np
+
 WAIT = 60
 """Seconds until a test that hangs is given up."""
 
@@ -92,8 +94,13 @@ def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Runni
     assert code == 0 or os.name == "nt", log.read_text()
 
 
+def assert_vectors(found: Any, expected: Any) -> None:
+    np.testing.assert_allclose(np.asarray(found, np.float32), expected, rtol=0, atol=1e-6)
+
+
 def is_ready(server: Running) -> bool:
+    """Ten times over, which meets each of two workers."""
     try:
-        return server.ask("/health").status == 200
+        return all(server.ask("/health").status == 200 for _ in range(10))
     except OSError:
         return False

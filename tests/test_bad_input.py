@@ -18,29 +18,22 @@ from safetensors.numpy import load_file, save_file
 from m2v_export import export_model, verify_bundle
 from m2v_onnx import InvalidModelError, InvalidTextError, M2vOnnxError, OnnxStaticModel
 from m2v_onnx.models.format import BAG, ONE, PADDED, TABLE
-from tests.conftest import CORPUS, POTION, POTION_BUNDLE, make_tokenizer
+from tests.conftest import CORPUS, POTION, POTION_BUNDLE
 
 Change = Callable[[Path], object]
 Array = npt.NDArray[Any]
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
+def source(tmp_path: Path, tiny: Path) -> Path:
     """A small source that a test may damage."""
-    return make_small(tmp_path / "source")
+    return Path(shutil.copytree(tiny, tmp_path / "source"))
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """A bundle that a test may damage."""
     return Path(shutil.copytree(POTION_BUNDLE, tmp_path / "bundle"))
-
-
-def make_small(folder: Path, **options: Any) -> Path:
-    tokenizer = make_tokenizer("wordlevel")
-    table = np.random.default_rng(1).normal(size=(tokenizer.get_vocab_size(), 8)).astype(np.float32)
-    StaticModel(vectors=table, tokenizer=tokenizer, **options).save_pretrained(folder)
-    return folder
 
 
 def truncated(name: str, keep: float) -> Change:
@@ -190,9 +183,9 @@ def test_damaged_source(name: str, source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json"])
-def test_sources_with_bytes_changed(file: str, tmp_path: Path) -> None:
+def test_sources_with_bytes_changed(file: str, tmp_path: Path, small: Path, tiny: Path) -> None:
     """Whatever bytes change: an error of our own, or a bundle that agrees with model2vec; nothing in between."""
-    pristine = make_small(tmp_path / "pristine")
+    pristine = Path(shutil.copytree(small if file == "tokenizer.json" else tiny, tmp_path / "pristine"))
     content = (pristine / file).read_bytes()
     generator = random.Random(4)
     for number in range(60):
@@ -210,18 +203,17 @@ def test_sources_with_bytes_changed(file: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", [np.full, np.zeros])
-def test_values_that_overflow_float32(table: Any, tmp_path: Path) -> None:
+def test_values_that_overflow_float32(table: Any, source: Path, tmp_path: Path) -> None:
     """Finite rows whose sum is not are refused; a table of zeros is as good as any."""
-    folder = make_small(tmp_path / "source", normalize=True)
-    shape = load_file(folder / "model.safetensors")["embeddings"].shape
+    shape = load_file(source / "model.safetensors")["embeddings"].shape
     array = np.zeros(shape, np.float32) if table is np.zeros else np.full(shape, 3e38, np.float32)
-    save_file({"embeddings": array}, folder / "model.safetensors")
+    save_file({"embeddings": array}, source / "model.safetensors")
     if table is np.zeros:
-        bundle = export_model(folder, tmp_path / "out").folder
+        bundle = export_model(source, tmp_path / "out").folder
         assert not OnnxStaticModel.from_pretrained(bundle).encode(["the whale"]).any()
     else:
         with pytest.raises(M2vOnnxError):
-            export_model(folder, tmp_path / "out")
+            export_model(source, tmp_path / "out")
         assert {path.name for path in tmp_path.iterdir()} == {"source"}
 
 

@@ -131,7 +131,7 @@ def test_mistyped_options_show_the_command_s_own(option: str, capsys: pytest.Cap
     ("arguments", "message"),
     [
         (["embed", BUNDLE, "text", "--input", "a.txt"], "got texts and --input: give one of them"),
-        (["embed", BUNDLE, "--input", "a.csv"], "--input: expected a .txt or .jsonl file, also .gz or .zst, got a.csv"),
+        (["embed", BUNDLE, "--input", "a.rtf"], "--input: expected a .txt or .jsonl file, also .gz or .zst, got a.rtf"),
         (["embed", BUNDLE, "text", "--format", "txt"], "got texts as arguments, and --format or --skip-blank"),
         (["embed", BUNDLE, "text", "--output", "a.csv"], "--output: expected a .npy or .jsonl file, got a.csv"),
     ],

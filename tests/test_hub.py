@@ -2,27 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from m2v_onnx import OnnxStaticModel
-from tests.conftest import POTION, POTION_BUNDLE
-from tests.hub_server import TOKEN, Answer, Hub, Script, runner, serving
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with serving(tmp_path / "repositories") as hub:
-        yield hub
-
-
-@pytest.fixture
-def run(hub: Hub, tmp_path: Path) -> Script:
-    return runner(hub, tmp_path)
-
+from tests.conftest import POTION_BUNDLE
+from tests.hub_server import TOKEN, Answer, Hub, Script
 
 ENCODE = """
 import sys
@@ -60,15 +47,15 @@ def test_a_bundle(hub: Hub, run: Script, potion: OnnxStaticModel, tmp_path: Path
     assert hub.downloads == []
 
 
-def test_a_source(hub: Hub, run: Script, potion: OnnxStaticModel, tmp_path: Path) -> None:
+def test_a_source(hub: Hub, run: Script, tiny: Path, bundles: dict[str, Path], tmp_path: Path) -> None:
     """Exported into the cache, once; the card says where from. Graphs of others in the repository are left there."""
     repository = tmp_path / "repository"
-    shutil.copytree(POTION, repository)
+    shutil.copytree(tiny, repository)
     (repository / "onnx").mkdir()
     (repository / "onnx" / "model.onnx").write_bytes(b"an old export")
     sha = hub.add("owner/source", repository)
     first = run(ENCODE, "owner/source")
-    assert_vector(first, potion)
+    assert_vector(first, OnnxStaticModel.from_pretrained(bundles["tiny"]))
     folder, source, _ = first.out.splitlines()
     assert source == f"owner/source {sha}"
     assert Path(folder).parent == tmp_path / "cache"
@@ -79,19 +66,19 @@ def test_a_source(hub: Hub, run: Script, potion: OnnxStaticModel, tmp_path: Path
     assert again.code == 0
 
 
-def test_a_source_without_the_exporter(hub: Hub, run: Script, small: Path) -> None:
-    hub.add("owner/source", small)
+def test_a_source_without_the_exporter(hub: Hub, run: Script, tiny: Path) -> None:
+    hub.add("owner/source", tiny)
     answer = run("import sys; sys.modules['model2vec'] = None\n" + ENCODE, "owner/source")
     assert answer.code == 1
     assert "MissingExtraError" in answer.error
     assert "pip install 'm2v-onnx[export]'" in answer.error
 
 
-def test_revisions(hub: Hub, run: Script, tmp_path: Path, small: Path) -> None:
+def test_revisions(hub: Hub, run: Script, tmp_path: Path, tiny: Path) -> None:
     """A branch, a tag or a commit; another revision is another bundle."""
-    main = hub.add("owner/model", small)
+    main = hub.add("owner/model", tiny)
     other = tmp_path / "other"
-    shutil.copytree(small, other)
+    shutil.copytree(tiny, other)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"max_length": 7}))
     tag = hub.add("owner/model", other, "v1")
@@ -128,15 +115,15 @@ def test_no_such_repository(hub: Hub, run: Script) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bundle", "source"])
-def test_offline(kind: str, hub: Hub, run: Script, small: Path, bundles: dict[str, Path]) -> None:
+def test_offline(kind: str, hub: Hub, run: Script, tiny: Path, bundles: dict[str, Path]) -> None:
     """What was downloaded once serves without network: told to be offline, or finding nobody there."""
-    hub.add("owner/model", small if kind == "source" else bundles["made-wordlevel"])
+    hub.add("owner/model", tiny if kind == "source" else bundles["tiny"])
     never = run("info", "owner/model", cli=True, HF_HUB_OFFLINE="1")
     assert never.code == 1
     assert "owner/model" in never.error
     assert never.error.count("\n") == 0
     first = run(ENCODE, "owner/model")
-    assert_vector(first, OnnxStaticModel.from_pretrained(bundles["made-wordlevel"]))
+    assert_vector(first, OnnxStaticModel.from_pretrained(bundles["tiny"]))
     hub.asked.clear()
     for environment in ({"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}):
         answer = run(ENCODE, "owner/model", **environment)
@@ -180,10 +167,10 @@ def test_without_network(run: Script) -> None:
     assert "it cannot be reached, or HF_HUB_OFFLINE is set, and its cache has no complete copy" in answer.error
 
 
-def test_subfolders(hub: Hub, run: Script, small: Path, bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_subfolders(hub: Hub, run: Script, tiny: Path, bundles: dict[str, Path], tmp_path: Path) -> None:
     """A bundle or a source in a folder of the repository."""
-    shutil.copytree(bundles["made-wordlevel"], tmp_path / "repository" / "bundle")
-    shutil.copytree(small, tmp_path / "repository" / "source")
+    shutil.copytree(bundles["tiny"], tmp_path / "repository" / "bundle")
+    shutil.copytree(tiny, tmp_path / "repository" / "source")
     model = OnnxStaticModel.from_pretrained(tmp_path / "repository" / "bundle")
     hub.add("owner/many", tmp_path / "repository")
     for subfolder in ("bundle", "source"):
@@ -201,8 +188,8 @@ def test_a_repository_of_something_else(hub: Hub, run: Script, tmp_path: Path) -
     assert "is no Model2Vec model folder" in answer.error
 
 
-def test_export_from_the_hub(hub: Hub, run: Script, tmp_path: Path, small: Path) -> None:
-    sha = hub.add("owner/source", small)
+def test_export_from_the_hub(hub: Hub, run: Script, tmp_path: Path, tiny: Path) -> None:
+    sha = hub.add("owner/source", tiny)
     hub.private.add("owner/source")
     out = tmp_path / "out"
     done = run("export", "owner/source", str(out), "--token", TOKEN, "--revision", "main", cli=True)

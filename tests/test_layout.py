@@ -17,6 +17,7 @@ RUNTIME = (
     "m2v_onnx.commands",
     "m2v_onnx.corpus",
     "m2v_onnx.serve",
+    "m2v_onnx.integrations",
     "m2v_onnx.pipeline",
     "m2v_onnx.milvus",
     "m2v_onnx.model",
@@ -26,6 +27,7 @@ RUNTIME = (
     "m2v_onnx.ort",
     "m2v_onnx.telemetry",
     "m2v_onnx.errors",
+    "m2v_onnx.lazy",
 )
 """From the top to the ground."""
 
@@ -35,6 +37,7 @@ EXPORTER = (
     "m2v_export.text.samples",
     "m2v_export.text.graph",
     "m2v_export.text.kinds",
+    "m2v_export.text.bpe",
     "m2v_export.text.unigram",
     "m2v_export.text.wordlevel",
     "m2v_export.text.wordpiece",
@@ -47,7 +50,14 @@ EXPORTER = (
 )
 """From the top to the ground."""
 
-GROUND_OF_EXPORTER = ("m2v_onnx.vectors", "m2v_onnx.models", "m2v_onnx.limits", "m2v_onnx.ort", "m2v_onnx.errors")
+GROUND_OF_EXPORTER = (
+    "m2v_onnx.vectors",
+    "m2v_onnx.models",
+    "m2v_onnx.limits",
+    "m2v_onnx.ort",
+    "m2v_onnx.errors",
+    "m2v_onnx.lazy",
+)
 
 WAY_UP = ("m2v_onnx.models.cache", "m2v_export")
 """The one place where the runtime imports the exporter: a Model2Vec folder is exported on first use."""

@@ -68,7 +68,7 @@ def test_sums_are_the_same_to_the_last_bit(
     path = POTION_BUNDLE / "onnx" / f"{graph}.onnx"
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(tokens)
-    words = " ".join(CORPUS).split()
+    words = np.array(" ".join(CORPUS).split())  # of a list numpy would make one for each choice
     lengths = rng.integers(tokens // 2, tokens + 1, 30_000 // tokens)
     texts = [" ".join(rng.choice(words, length)) for length in lengths]
     for some in (texts[:1], texts[:5], texts[: 2000 // tokens + 1], texts[: 6000 // tokens + 1], texts):
@@ -88,13 +88,15 @@ def test_long_texts_of_one_word_are_the_same_to_the_last_bit(
 
 @pytest.mark.parametrize("name", ["potion", "rs-vocab-quantized", "made-unigram", "made-bpe"])
 def test_every_code_point(name: str, pairs: Pairs) -> None:
-    """Alone and inside words, 64 code points a text, few enough that none is cut; vectors of some of the texts."""
+    """Alone and inside words, 64 code points a text, few enough that none is cut; vectors of some of the texts. Of all
+    models but potion a third of the texts: the tests of each kind of tokenizer have the others."""
     pair = pairs(name)
     step = 64
     texts = [
         " ".join(f"a{chr(i)}b {chr(i)}" for i in CODE_POINTS[begin : begin + step])
         for begin in range(0, len(CODE_POINTS), step)
     ]
+    texts = texts[:: 1 if name == "potion" else 3]
     assert pair.model.tokenize(texts) == pair.reference.tokenize(texts)
     some = texts[:200] + texts[200::25]
     np.testing.assert_allclose(pair.model.encode(some), pair.reference.encode(some), rtol=0, atol=FLOAT32_BOUND)

@@ -12,7 +12,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import indent
 from types import SimpleNamespace
 
 import numpy as np
@@ -159,9 +158,9 @@ COMMANDS = {
     "encode": [sys.executable, "-c", ENCODE, str(COMMITTED_BUNDLE)],
     "embed": [*COMMAND, "embed", "minishlab/potion-base-2M", "whale", "-o", "out.jsonl"],
     "info": [*COMMAND, "info", str(COMMITTED_BUNDLE)],
-    "verify": [*COMMAND, "verify", str(COMMITTED_BUNDLE)],
-    "export": [*COMMAND, "export", "SMALL", "bundle"],
-    "first use": [sys.executable, "-c", ENCODE, "SMALL"],
+    "verify": [*COMMAND, "verify", "BUNDLE", "SOURCE"],
+    "export": [*COMMAND, "export", "WITH A TEXT GRAPH", "bundle"],
+    "first use": [sys.executable, "-c", ENCODE, "SOURCE"],
     "demo": [*COMMAND, "demo"],
 }
 """What is run as a user does, in a home of its own."""
@@ -181,13 +180,16 @@ def tracer(trace: Path) -> list[str]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows' onnxruntime writes no files, and its home is not HOME")
 @pytest.mark.parametrize("name", COMMANDS)
-def test_nothing_is_written_or_asked(name: str, folder: Path, small: Path) -> None:
+def test_nothing_is_written_or_asked(
+    name: str, folder: Path, small: Path, tiny: Path, bundles: dict[str, Path]
+) -> None:
     """Seen from outside: in the home folder, and where there is strace, in what the kernel was asked for."""
     if name == "demo":
         pytest.importorskip("pymilvus")
         pytest.importorskip("milvus_lite")
     trace = folder / "trace"
-    command = [str(small) if word == "SMALL" else word for word in COMMANDS[name]]
+    models = {"SOURCE": tiny, "WITH A TEXT GRAPH": small, "BUNDLE": bundles["tiny"]}
+    command = [str(models.get(word, word)) for word in COMMANDS[name]]
     run([*tracer(trace), *command], folder)
     home = folder / "home"
     written = [path.relative_to(home) for path in home.rglob("*") if not path.is_dir()]
@@ -300,22 +302,24 @@ time.sleep(60)
 
 @FORK
 @pytest.mark.parametrize("session_threads", [0, 2])
-@pytest.mark.parametrize("what", FORKED)
-def test_a_forked_child_ends(what: str, session_threads: int, folder: Path) -> None:
-    """It ends as programs do, by its last line, with two models open, whose threads ran."""
+def test_forked_children_end(session_threads: int, folder: Path) -> None:
+    """They end as programs do, by the last line, with two models open, whose threads ran."""
     text = f"""{MODELS}
 models = [load(), load()]
 vectors = models[0].encode(texts)
 right(models[1])
 stream = models[0].encode_iter(texts, batch_size=50)
 first = next(stream)
-child = os.fork()
-if child:
+for what, code in {FORKED!r}.items():
+    child = os.fork()
+    if not child:
+        break
+    print(f"the child: {{what}}", file=sys.stderr, flush=True)
     wait(child)
     right(models[0])
-    print("fine")
 else:
-{indent(FORKED[what].strip(), "    ")}
+    code = "print('fine')"
+exec(code)
 """
     assert "fine" in script(text, folder, COMMITTED_BUNDLE, session_threads, "auto").splitlines()
 
@@ -337,7 +341,7 @@ def busy():
 parent = os.getpid()
 thread = threading.Thread(target=busy)
 thread.start()
-for _ in range(8):
+for _ in range(5):
     child = os.fork()
     if not child:
         right(model)
@@ -348,6 +352,47 @@ print("fine")
 """
     more = {"TOKENIZERS_PARALLELISM": "false"}  # its own advice to those who fork
     assert script(text, folder, COMMITTED_BUNDLE, 2, tokenizer, **more) == "fine"
+
+
+@FORK
+def test_a_graph_that_takes_long_to_open(folder: Path) -> None:
+    """It is opened once for all threads. Other models do not wait for it, and neither does a child of a fork."""
+    text = f"""{MODELS}
+from m2v_onnx.vectors.session import SessionConfig
+
+models = [load(), load(), load()]
+vectors = models[2].encode(texts)
+begun, go_on, opened, ended = threading.Event(), threading.Event(), [], []
+open_file = SessionConfig.open
+
+def slow(config, path):
+    opened.append(path.name)
+    if not begun.is_set():
+        begun.set()
+        assert go_on.wait(10)
+    return open_file(config, path)
+
+def first():
+    right(models[0])
+    ended.append("first")
+
+SessionConfig.open = slow
+thread = threading.Thread(target=first)
+thread.start()
+assert begun.wait(10)
+right(models[1])
+child = os.fork()
+if not child:
+    for model in models:
+        right(model)
+    sys.exit(0)
+wait(child)
+go_on.set()
+thread.join()
+assert ended == ["first"] and opened == ["bag.onnx"] * 2, (ended, opened)
+print("fine")
+"""
+    assert script(text, folder, COMMITTED_BUNDLE, 0, "tokenizers", TOKENIZERS_PARALLELISM="false") == "fine"
 
 
 @FORK

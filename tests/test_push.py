@@ -2,31 +2,19 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from m2v_export import export_model
+from m2v_export import export_model, verify_bundle
 from m2v_onnx import OnnxStaticModel, UploadError
 from m2v_onnx.models.format import VARIANTS
 from m2v_onnx.models.upload import push_bundle
 from tests.conftest import exported_once
-from tests.hub_server import TOKEN, Hub, Script, runner, serving
+from tests.hub_server import TOKEN, Hub, Script
 
 NAME = "owner/name"
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with serving(tmp_path / "repositories") as hub:
-        yield hub
-
-
-@pytest.fixture
-def run(hub: Hub, tmp_path: Path) -> Script:
-    return runner(hub, tmp_path)
 
 
 @pytest.fixture
@@ -81,8 +69,7 @@ def test_the_card_opens_the_repository(hub: Hub, run: Script, bundle: Path, tmp_
     assert f'Model2VecEmbeddingFunction("{NAME}")' in card
     assert f'AutoModel.from_pretrained("{NAME}", {{ dtype: "q8" }})' in card
     assert "path/to/this/folder" not in card
-    verified = run("verify", str(hub.repositories[NAME]["main"]), cli=True)
-    assert verified.code == 0, verified.error
+    assert verify_bundle(hub.repositories[NAME]["main"]).largest <= 1e-6
 
 
 def test_dry_run(hub: Hub, run: Script, bundle: Path) -> None:

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from m2v_onnx import OnnxStaticModel
 from tests.conftest import CORPUS, POTION_BUNDLE
-from tests.serving import Running, running
+from tests.serving import Running, assert_vectors, running
 
 pytest.importorskip("granian", reason="the extra serve is not installed")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -34,29 +33,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def model() -> OnnxStaticModel:
-    return OnnxStaticModel.from_pretrained(POTION_BUNDLE)
-
-
-def assert_vectors(found: Any, expected: Any) -> None:
-    np.testing.assert_allclose(np.asarray(found, np.float32), expected, rtol=0, atol=1e-6)
-
-
-def test_curl(server: Running, model: OnnxStaticModel) -> None:
+def test_curl(server: Running, potion: OnnxStaticModel) -> None:
     curl = shutil.which("curl") or pytest.skip("curl is not installed")
     command = [curl, "-s", "-f", f"{server.url}/embed", "-d", json.dumps({"inputs": TEXTS[0]})]
-    assert_vectors(json.loads(subprocess.check_output(command)), [model.encode(TEXTS[0])])
+    assert_vectors(json.loads(subprocess.check_output(command)), [potion.encode(TEXTS[0])])
 
 
 @pytest.mark.parametrize("encoding", ["float", None])  # None: it asks for base64 by itself
-def test_openai(server: Running, model: OnnxStaticModel, encoding: Any) -> None:
+def test_openai(server: Running, potion: OnnxStaticModel, encoding: Any) -> None:
     openai = pytest.importorskip("openai")
     client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="-")
     options = {} if encoding is None else {"encoding_format": encoding}
     answer = client.embeddings.create(model=NAME, input=TEXTS, **options)
-    assert_vectors([each.embedding for each in answer.data], model.encode(TEXTS))
-    assert answer.usage.total_tokens == sum(map(len, model.tokenize(TEXTS)))
+    assert_vectors([each.embedding for each in answer.data], potion.encode(TEXTS))
+    assert answer.usage.total_tokens == sum(map(len, potion.tokenize(TEXTS)))
     assert len(client.embeddings.create(model=NAME, input=QUERY, dimensions=16).data[0].embedding) == 16
     assert [each.id for each in client.models.list()] == [NAME]
     with pytest.raises(openai.NotFoundError, match="there is no model"):
@@ -70,18 +60,18 @@ def online(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("online")
-def test_huggingface_hub(server: Running, model: OnnxStaticModel) -> None:
+def test_huggingface_hub(server: Running, potion: OnnxStaticModel) -> None:
     hub = pytest.importorskip("huggingface_hub")
     client = hub.InferenceClient(server.url)
-    assert_vectors(client.feature_extraction(QUERY), [model.encode(QUERY)])
-    assert_vectors(client.feature_extraction(QUERY, normalize=False), [model.encode(QUERY, normalize=False)])
+    assert_vectors(client.feature_extraction(QUERY), [potion.encode(QUERY)])
+    assert_vectors(client.feature_extraction(QUERY, normalize=False), [potion.encode(QUERY, normalize=False)])
 
 
-def test_ollama(server: Running, model: OnnxStaticModel) -> None:
+def test_ollama(server: Running, potion: OnnxStaticModel) -> None:
     ollama = pytest.importorskip("ollama")
     client = ollama.Client(host=server.url)
-    assert_vectors(client.embed(NAME, input=TEXTS).embeddings, model.encode(TEXTS))
-    assert_vectors(client.embeddings(NAME, prompt=QUERY).embedding, model.encode(QUERY))
+    assert_vectors(client.embed(NAME, input=TEXTS).embeddings, potion.encode(TEXTS))
+    assert_vectors(client.embeddings(NAME, prompt=QUERY).embedding, potion.encode(QUERY))
     assert [each.model for each in client.list().models] == [NAME]
     with pytest.raises(ollama.ResponseError, match="there is no model"):
         client.embed("other", input=QUERY)
@@ -137,7 +127,7 @@ MILVUS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", MILVUS)
-def test_requests_of_milvus_providers(server: Running, model: OnnxStaticModel, name: str) -> None:
+def test_requests_of_milvus_providers(server: Running, potion: OnnxStaticModel, name: str) -> None:
     path, body = MILVUS[name]
     texts: Any = body.get("inputs") or body.get("input") or body.get("texts")
     texts = [text if text else "-" for text in texts]
@@ -150,7 +140,7 @@ def test_requests_of_milvus_providers(server: Running, model: OnnxStaticModel, n
         (found,) = found["embeddings"].values()
     elif isinstance(found, dict):
         found = [each["embedding"] for each in sorted(found["data"], key=lambda each: int(each["index"]))]
-    expected = model.encode(texts, dtype="int8") if name.endswith("int8") else model.encode(texts)
+    expected = potion.encode(texts, dtype="int8") if name.endswith("int8") else potion.encode(texts)
     assert_vectors(found, expected)
 
 
@@ -165,46 +155,46 @@ def test_schemathesis(server: Running, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-def test_langchain(server: Running, model: OnnxStaticModel) -> None:
+def test_langchain(server: Running, potion: OnnxStaticModel) -> None:
     langchain = pytest.importorskip("langchain_openai")
     embeddings = langchain.OpenAIEmbeddings(
         base_url=f"{server.url}/v1", api_key="-", model=NAME, check_embedding_ctx_length=False
     )
-    assert_vectors(embeddings.embed_documents(TEXTS), model.encode(TEXTS))
-    assert_vectors(embeddings.embed_query(QUERY), model.encode(QUERY))
+    assert_vectors(embeddings.embed_documents(TEXTS), potion.encode(TEXTS))
+    assert_vectors(embeddings.embed_query(QUERY), potion.encode(QUERY))
 
 
 @pytest.mark.usefixtures("online")
-def test_langchain_huggingface(server: Running, model: OnnxStaticModel) -> None:
+def test_langchain_huggingface(server: Running, potion: OnnxStaticModel) -> None:
     langchain = pytest.importorskip("langchain_huggingface")
     hub = pytest.importorskip("huggingface_hub")
     embeddings = langchain.HuggingFaceEndpointEmbeddings(model="owner/name")
     embeddings.client = hub.InferenceClient(server.url)  # its constructor takes no address (1.2)
-    assert_vectors(embeddings.embed_documents(TEXTS), model.encode(TEXTS))
-    assert_vectors(embeddings.embed_query(QUERY), model.encode(QUERY))
+    assert_vectors(embeddings.embed_documents(TEXTS), potion.encode(TEXTS))
+    assert_vectors(embeddings.embed_query(QUERY), potion.encode(QUERY))
 
 
-def test_llama_index(server: Running, model: OnnxStaticModel) -> None:
+def test_llama_index(server: Running, potion: OnnxStaticModel) -> None:
     tei = pytest.importorskip("llama_index.embeddings.text_embeddings_inference")
     embeddings = tei.TextEmbeddingsInference(base_url=server.url, model_name=NAME)
-    assert_vectors(embeddings.get_text_embedding_batch(TEXTS), model.encode(TEXTS))
+    assert_vectors(embeddings.get_text_embedding_batch(TEXTS), potion.encode(TEXTS))
 
 
-def test_haystack(server: Running, model: OnnxStaticModel) -> None:
+def test_haystack(server: Running, potion: OnnxStaticModel) -> None:
     haystack = pytest.importorskip("haystack.components.embedders")
     from haystack.utils import Secret
 
     embedder = haystack.OpenAITextEmbedder(api_key=Secret.from_token("-"), api_base_url=f"{server.url}/v1", model=NAME)
-    assert_vectors(embedder.run(QUERY)["embedding"], model.encode(QUERY))
+    assert_vectors(embedder.run(QUERY)["embedding"], potion.encode(QUERY))
 
 
-def test_chromadb(server: Running, model: OnnxStaticModel) -> None:
+def test_chromadb(server: Running, potion: OnnxStaticModel) -> None:
     functions = pytest.importorskip("chromadb.utils.embedding_functions")
     embed = functions.OpenAIEmbeddingFunction(api_key="-", api_base=f"{server.url}/v1", model_name=NAME)
-    assert_vectors(embed(TEXTS), model.encode(TEXTS))
+    assert_vectors(embed(TEXTS), potion.encode(TEXTS))
 
 
-def test_pymilvus_model(server: Running, model: OnnxStaticModel) -> None:
+def test_pymilvus_model(server: Running, potion: OnnxStaticModel) -> None:
     dense = pytest.importorskip("pymilvus.model.dense")
     embed = dense.TEIEmbeddingFunction(server.url)
-    assert_vectors(embed.encode_documents(TEXTS), model.encode(TEXTS))
+    assert_vectors(embed.encode_documents(TEXTS), potion.encode(TEXTS))

@@ -126,7 +126,7 @@ RARE: list[str | bytes] = [
 def test_rare_characters_among_plain_ones(session: ort.InferenceSession, plain: int) -> None:
     """Each in one text of a batch: at its ends, in a word, between words."""
     rng = np.random.default_rng(plain)
-    words = " ".join(line for line in CORPUS if line.isascii()).split()
+    words = np.array(" ".join(line for line in CORPUS if line.isascii()).split())
     for rare in RARE:
         rare_bytes = rare if isinstance(rare, bytes) else rare.encode()
         texts: list[str | bytes] = [" ".join(rng.choice(words, rng.integers(0, 30))) for _ in range(plain)]
@@ -277,11 +277,13 @@ def test_large_alphabets(letters: int) -> None:
     """More letters need more bits a code: other windows and strides."""
     rng = np.random.default_rng(letters)
     alphabet = [chr(i) for i in range(0x4E00, 0x4E00 + letters)]
-    words = {"".join(rng.choice(alphabet, rng.integers(1, 20))) for _ in range(1000)}
+    letter = np.array(alphabet)
+    words = {"".join(rng.choice(letter, rng.integers(1, 20))) for _ in range(1000)}
     tokens = ["[UNK]", *sorted(words), *(f"##{word[:5]}" for word in sorted(words)), *alphabet]
     vocab = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
     tokenizer = word_piece(vocab, BertNormalizer(handle_chinese_chars=False))
-    texts = ["".join(rng.choice(tokens, rng.integers(0, 9))).replace("#", "") for _ in range(1000)]
+    token = np.array(tokens)
+    texts = ["".join(rng.choice(token, rng.integers(0, 9))).replace("#", "") for _ in range(1000)]
     assert_exact(tokenizer, [*texts, *fuzzed_texts(tokenizer, 300)])
 
 

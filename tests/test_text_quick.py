@@ -9,10 +9,10 @@ from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 
 from m2v_export.graphs.builder import Graph
-from m2v_export.text.stages.words import WholeWords
 from m2v_export.text.wordpiece.pieces.chains import MOST_PIECES
 from m2v_export.text.wordpiece.pieces.search import Pieces
 from m2v_export.text.wordpiece.quick import QUICK_BYTES, quick_ids
+from m2v_export.text.wordpiece.whole import WholeWords
 from tests.text_helpers import (
     assert_exact,
     pack,
@@ -30,8 +30,9 @@ def quick_session(tokenizer: Tokenizer) -> Any:
     tables = tables_of(tokenizer)
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
-    whole_words, pieces = WholeWords(g, tables.words), Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
-    values = quick_ids(g, utf8, offsets, tables.normalization, whole_words, pieces, tables.longest_word, QUICK_BYTES)
+    pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
+    whole = WholeWords(g, pieces)
+    values = quick_ids(g, utf8, offsets, tables.normalization, whole, pieces, tables.longest_word, QUICK_BYTES)
     for i, value in enumerate(values):
         g.output(value, f"y{i}")
     return session_of(g.model({}))
@@ -48,11 +49,12 @@ def quickly(session: Any, texts: list[str | bytes]) -> list[list[int]] | None:
 
 
 @cache
-def pieces_of_letters() -> tuple[list[str], list[str]]:
+def pieces_of_letters() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """ASCII pieces that begin words, and those inside, which two windows are enough for."""
     vocab = [token for token in potion_vocab() if token.isascii() and token.removeprefix("##").isalnum()]
     inside = [token.removeprefix("##") for token in vocab if token.startswith("##")]
-    return [t for t in vocab if not t.startswith("##") and len(t) < 12], [t for t in inside if len(t) < 12]
+    begins = [token for token in vocab if not token.startswith("##")]
+    return tuple(np.array([piece for piece in of if len(piece) < 12]) for of in (begins, inside))  # type: ignore[return-value]
 
 
 def plain_texts(count: int, seed: int) -> list[str | bytes]:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers.normalizers import BertNormalizer
 
 from m2v_export.graphs.arrays import BLOCK, MANY, counted_at, doubled, firsts_of_runs, reachable
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
 from m2v_export.text.stages.characters import characters_of
+from m2v_export.text.stages.code_points import look_up_pages
 from m2v_export.text.stages.cut import cut
 from m2v_export.text.stages.decode import decode
 from m2v_export.text.stages.hashing import HashTable
@@ -23,17 +25,19 @@ from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM
 from m2v_export.text.stages.repair import replace_invalid
 from m2v_export.text.stages.truncate import drop, truncate
 from m2v_export.text.stages.words import WholeWords, WordPlaces, begin_at, split_words
+from m2v_export.text.tables import probe
 from m2v_export.text.tables.added import added_table
 from m2v_export.text.tables.alphabet import Alphabet
 from m2v_export.text.tables.hashing import Bits, build, build_by_remainders
-from m2v_export.text.tables.probe import Characters, Kind, read_characters
+from m2v_export.text.tables.pages import MOST_SAID, paged
+from m2v_export.text.tables.probe import CODE_POINTS, Characters, Kind
 from m2v_export.text.tables.utf8 import PADDED
 from m2v_export.text.tables.words import read_words
 from m2v_export.text.wordpiece.pieces.match import FEW_WORDS, match_pieces
 from m2v_export.text.wordpiece.pieces.merge import merge_at_codes
 from m2v_export.text.wordpiece.pieces.rounds import FoundInRounds, merge_at_words
 from m2v_export.text.wordpiece.pieces.search import Pieces
-from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
+from m2v_export.text.wordpiece.whole import WholeWords as WholePieces
 from tests.text_helpers import (
     assert_exact,
     potion_tables,
@@ -41,10 +45,9 @@ from tests.text_helpers import (
     potion_vocab,
     run_on_arrays,
     run_on_texts,
-    session_of,
     split_at,
     tables_of,
-    text_model,
+    word_piece,
 )
 
 TEXTS = [text for text in fuzzed_texts(potion_tokenizer(), 1500, seed=11) if "[" not in text]
@@ -77,7 +80,7 @@ def codes_in(nodes: list[int]) -> list[int]:
 
 @cache
 def potion_characters() -> Characters:
-    return read_characters(potion_tokenizer())
+    return probe.read_characters(potion_tokenizer())
 
 
 def test_decode_reads_bytes_as_python_does() -> None:
@@ -110,7 +113,7 @@ def test_normalize_is_the_normalizer() -> None:
         words, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
         return [words.nodes.slice(0, -PADDED), starts]
 
-    texts = [*TEXTS, *(text for text in list(code_point_texts())[::4] if "[" not in text), *FEW_ACCENTS]
+    texts = [*TEXTS, *(text for text in list(code_point_texts())[::13] if "[" not in text), *FEW_ACCENTS]
     # All at once, and such that most batches have few characters of several bytes.
     found = split_at(*run_on_texts(build, texts)) + split_at(*run_on_texts(build, FEW_ACCENTS))
     for text, nodes in zip([*texts, *FEW_ACCENTS], found, strict=True):
@@ -144,33 +147,65 @@ WORDS = sorted({word for text in TEXTS for word in words_of(text)} | {w for w in
 """Normalized words: those of the texts, and the vocabulary's own."""
 
 
-def test_whole_words_are_the_vocabulary() -> None:
+def coded_words() -> dict[tuple[int, ...], int]:
+    return {tuple(coded(word)): token_id for word, token_id in potion_vocab().items() if words_of(word) == [word]}
+
+
+@pytest.mark.parametrize("way", ["in the table of pieces", "numbers of tails beside it", "by 32 bits", "by 64 bits"])
+def test_whole_words_are_the_vocabulary(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found are those words of the vocabulary that fit a key, and nothing else."""
     tables = potion_tables()
+    if way == "numbers of tails beside it":
+        monkeypatch.setattr("m2v_export.text.wordpiece.trie.HIGHEST", 2 * tables.trie.node)
+        tables = tables_of(potion_tokenizer())
+    if way == "by 64 bits":
+        monkeypatch.setattr("m2v_export.text.tables.words.MANY_WORDS", 10)
+    words_alone = read_words(tables.alphabet, coded_words()) if "bits" in way else None
+    assert (tables.trie.whole.numbers is not None) == (way == "numbers of tails beside it")
 
     def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
         begins, _ = codes_of(g, decode(g, utf8), offsets, tables.normalization)
         words = split_words(g, begins, tables.alphabet)
-        return list(WholeWords(g, tables.words).find(g, words))
+        if words_alone is not None:
+            return list(WholeWords(g, words_alone).find(g, words))
+        pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
+        whole, differs = WholePieces(g, pieces).find(g, words)
+        return [pieces.ids(whole), differs]
 
     ids, differs = run_on_texts(build, WORDS)
     assert differs[-1]
     assert len(WORDS) == len(ids) - 1
     found = differs == 0
-    vocab, reach = potion_vocab(), tables.words.keys.reach
+    vocab, reach = potion_vocab(), tables.trie.whole.keys.reach if words_alone is None else words_alone.keys.reach
     for word, token_id, is_found in zip(WORDS, ids[:-1], found[:-1], strict=True):
         assert is_found == (word in vocab and len(word) < reach), word
         assert not is_found or token_id == vocab[word], word
 
 
-def test_whole_words_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as hashes of 32 bits would not be different of."""
-    monkeypatch.setattr("m2v_export.text.tables.words.MANY_WORDS", 10)
-    tokenizer = potion_tokenizer()
+def test_whole_words_of_several_tails() -> None:
+    """Of so many different characters that few fit into one; some words differ in one character alone."""
+    letters = [chr(c) for c in range(0x3B1, 0x3C9) if c != 0x3C2] + [chr(c) for c in range(0xA100, 0xA480)]
+    rng = np.random.default_rng(0)
+    words = {"".join(rng.choice(letters, length)) for length in range(1, 20) for _ in range(200)}
+    words |= {word[:i] + letters[0] + word[i + 1 :] for word in list(words)[:300] for i in range(len(word))}
+    vocab = {word: i for i, word in enumerate(["[UNK]", *sorted(words)])}
+    vocab |= {"##" + letter: len(vocab) + i for i, letter in enumerate(letters)}
+    tokenizer = word_piece(vocab, BertNormalizer(strip_accents=False))
     tables = tables_of(tokenizer)
-    assert tables.words.factors.dtype == np.int64
-    session = session_of(text_model(tables, find_unk_token_id(tokenizer)))
-    assert_exact(tokenizer, TEXTS[:500], session)
+    assert tables.trie.whole.keys.tails > 1
+    others = [word + letters[1] for word in words] + [word[:-1] for word in words]
+    asked = rng.permutation([*words, *others]).tolist()
+    assert_exact(tokenizer, [" ".join(asked[i : i + 20]) for i in range(0, len(asked), 20)])
+
+
+@pytest.mark.parametrize("distinct", [1, 7, 1 << 16, (1 << 16) + 1])
+def test_pages_have_every_value(distinct: int) -> None:
+    rng = np.random.default_rng(distinct)
+    values = np.repeat(rng.integers(-5, 2**30, distinct), 40)[: CODE_POINTS // 2].astype(np.int32)
+    values = np.concatenate([values, np.full(CODE_POINTS - len(values), 7, np.int32)])
+    asked = np.concatenate([np.arange(CODE_POINTS), [MOST_SAID - 1]]).astype(np.int32)
+    (found,) = run_on_arrays(lambda g, at: [look_up_pages(g, paged(values), at, "t")], asked)
+    assert (found[:-1] == values).all()
 
 
 def test_whole_words_of_wide_keys_differ() -> None:

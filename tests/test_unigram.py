@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import onnx
@@ -17,7 +16,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 from m2v_export.graphs.builder import OUTSIDE_BYTES, Graph
 from m2v_export.source.outside import Outside
 from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer
-from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.samples import fuzzed_texts, invalid_texts
+from m2v_export.text.tables import graphemes
 from m2v_export.text.tables.double_array import DEAD, ROOT, build_double_array
 from m2v_export.text.tables.graphemes import (
     BREAKS,
@@ -26,12 +26,11 @@ from m2v_export.text.tables.graphemes import (
     LINKER,
     PICTURE,
     PREPENDS,
-    read_clusters,
 )
 from m2v_export.text.unigram import UnigramTables, build_ids, read_tables
 from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS, DATA
-from tests.text_helpers import graph_ids, reference_ids, session_of
+from tests.text_helpers import code_points_once, graph_ids, reference_ids, session_of
 from tests.texts import TEXTS
 
 BLANK = "▁"
@@ -114,15 +113,10 @@ TOKENIZERS = {
 }
 
 
-_clusters = cache(lambda charsmap: read_clusters({"type": "Precompiled", "precompiled_charsmap": charsmap}))
-"""All maps here are one, and to ask about it takes some seconds."""
-
-
 @cache
 def tables(name: str) -> UnigramTables:
     tokenizer = TOKENIZERS[name]()
-    with patch("m2v_export.text.unigram.tables.read_clusters", lambda step: _clusters(step["precompiled_charsmap"])):
-        return read_tables(tokenizer, json.loads(tokenizer.to_str()))
+    return read_tables(tokenizer, json.loads(tokenizer.to_str()))
 
 
 @cache
@@ -152,8 +146,8 @@ def test_texts(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["minishlab", "words"])
 def test_every_code_point(name: str) -> None:
-    """A third of them; the export checks them all."""
-    assert_exact(name, list(code_point_texts())[::3])
+    """Each in one context; the export checks all three."""
+    assert_exact(name, code_points_once())
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
@@ -204,7 +198,7 @@ def test_grapheme_clusters(name: str) -> None:
 
 def test_what_characters_do_to_their_neighbours() -> None:
     """The Unicode Standard's own examples, as the tokenizer tells them."""
-    clusters = _clusters(json.loads(of_words().to_str())["normalizer"]["precompiled_charsmap"])
+    clusters = graphemes.read_clusters(json.loads(of_words().to_str())["normalizer"])
     for bit, those, others in (
         (JOINS, "\u0301\u200d\u0903\ufe0f\U0001f3fb", "a\u0915\u0600 "),
         (BREAKS, "\r\n\x00\u200b\u2028", "a \u0301\u200d"),

@@ -9,11 +9,11 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from m2v_export.text import UnsupportedTokenizer, wordlevel
-from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.samples import fuzzed_texts, invalid_texts
 from m2v_export.text.wordpiece import WordPieceTables
 from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS, make_tokenizer
-from tests.text_helpers import graph_ids, reference_ids, session_of, text_model
+from tests.text_helpers import assert_ids, code_points_once, graph_ids, reference_ids, session_of, text_model
 from tests.texts import TEXTS
 
 LONG = "antidisestablishmentarianism"
@@ -81,12 +81,8 @@ def _tables(tokenizer: Tokenizer) -> WordPieceTables:
 
 
 def assert_same_words(tokenizer: Tokenizer, texts: Sequence[str | bytes], max_length: int | None = 512) -> None:
-    """With the unknown token, so that each word counts, and in small batches too, which take another way."""
-    expected = reference_ids(tokenizer, texts, None, max_length)
-    for batch in (256, 5):
-        found = graph_ids(graph_of(tokenizer, None, max_length), texts, batch)
-        wrong = [(text, got, due) for text, got, due in zip(texts, found, expected, strict=True) if got != due]
-        assert not wrong, f"{len(wrong)} of {len(texts)} texts differ in batches of {batch}, the first: {wrong[0]!r}"
+    """With the unknown token, so that each word counts."""
+    assert_ids(graph_of(tokenizer, None, max_length), texts, reference_ids(tokenizer, texts, None, max_length))
 
 
 @pytest.mark.parametrize("parts", PARTS)
@@ -105,8 +101,8 @@ def test_texts(parts: str) -> None:
 
 @pytest.mark.parametrize("parts", ["Whitespace", "WhitespaceSplit"])
 def test_every_code_point(parts: str) -> None:
-    """A third of them; the export checks them all."""
-    assert_same_words(tokenizer_with(parts), list(code_point_texts())[::3])
+    """Each in one context; the export checks all three."""
+    assert_same_words(tokenizer_with(parts), code_points_once())
 
 
 def test_boundaries_of_texts() -> None:

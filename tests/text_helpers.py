@@ -1,10 +1,10 @@
 """What the tests of the text graph share: graphs, packing, and what `tokenizers` says."""
 
 import json
+import random
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import onnx
@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
-from m2v_export.text.tables.probe import Characters, read_characters
+from m2v_export.text.samples import code_point_texts
 from m2v_export.text.wordpiece import WordPieceTables, build_ids, read_tables
 from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_tokenizers import find_unk_token_id
@@ -31,21 +31,8 @@ def potion_tables() -> WordPieceTables:
     return tables_of(potion_tokenizer())
 
 
-_probed: dict[str, Characters] = {}
-
-
 def tables_of(tokenizer: Tokenizer) -> WordPieceTables:
-    """``read_tables``, with one probe of each normalizer and pre-tokenizer: it takes a second."""
-    config = json.loads(tokenizer.to_str())
-    key = json.dumps([config["normalizer"], config["pre_tokenizer"]])
-
-    def characters(tokenizer: Tokenizer) -> Characters:
-        if key not in _probed:
-            _probed[key] = read_characters(tokenizer)
-        return _probed[key]
-
-    with patch("m2v_export.text.wordpiece.tables.read_characters", characters):
-        return read_tables(tokenizer, config)
+    return read_tables(tokenizer, json.loads(tokenizer.to_str()))
 
 
 def potion_vocab() -> dict[str, int]:
@@ -113,6 +100,11 @@ def pack(texts: Sequence[str | bytes]) -> Arrays:
     return {"utf8": np.frombuffer(b"".join(encoded), np.uint8), "offsets": np.cumsum(lengths) - lengths}
 
 
+def code_points_once() -> list[str]:
+    """A third of ``code_point_texts``: every code point in one of its three contexts."""
+    return [text for i, text in enumerate(code_point_texts()) if (i + i // 3) % 3 == 0]
+
+
 def split_at(flat: Any, starts: Any) -> list[list[Any]]:
     ends = [*starts.tolist()[1:], len(flat)]
     return [flat[begin:end].tolist() for begin, end in zip(starts.tolist(), ends, strict=False)]
@@ -140,8 +132,20 @@ def reference_ids(
     return [[i for i in encoding.ids[:max_length] if i != unk_token_id] for encoding in encodings]
 
 
-BATCHES = (256, 5)
-"""Small batches of plain texts are tokenized in another way."""
+IN_SMALL_BATCHES = 2000
+"""Texts at most that are tokenized in small batches, too."""
+
+
+def assert_ids(
+    session: ort.InferenceSession, texts: Sequence[str | bytes], expected: Sequence[list[int]], small_batch: int = 5
+) -> None:
+    """In large batches, and some of the texts in small ones, of which plain texts take another way."""
+    every = range(len(texts))
+    some = sorted(random.Random(0).sample(every, min(len(texts), IN_SMALL_BATCHES)))
+    for batch, of in ((256, every), (small_batch, some)):
+        found = graph_ids(session, [texts[i] for i in of], batch)
+        wrong = [(texts[i], got, expected[i]) for i, got in zip(of, found, strict=True) if got != expected[i]]
+        assert not wrong, f"{len(wrong)} of {len(of)} texts differ in batches of {batch}, the first: {wrong[0]!r}"
 
 
 _sessions: dict[str, ort.InferenceSession] = {}
@@ -157,8 +161,4 @@ def assert_exact(
         if key not in _sessions:
             _sessions[key] = session_of(text_model(tables_of(tokenizer), unk_token_id, **limits))
         session = _sessions[key]
-    expected = reference_ids(tokenizer, texts, unk_token_id, **limits)
-    for batch in BATCHES:
-        found = graph_ids(session, texts, batch)
-        wrong = [(text, got, due) for text, got, due in zip(texts, found, expected, strict=True) if got != due]
-        assert not wrong, f"{len(wrong)} of {len(texts)} texts differ in batches of {batch}, the first: {wrong[0]!r}"
+    assert_ids(session, texts, reference_ids(tokenizer, texts, unk_token_id, **limits))

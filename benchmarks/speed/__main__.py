@@ -40,7 +40,9 @@ POTION = ROOT / "models" / "potion-base-2M"
 PEERS = {"offsets": "potion-base-2M-offsets-onnx", "padded": "potion-base-2M-model2vec-0.10-onnx"}
 SIZES = {"queries": 20_000, "sentences": 10_000, "passages": 4_000}
 """Texts of a timed run."""
-ONE_BY_ONE = 2_000
+ONE_BY_ONE, COLD_ONE_BY_ONE = 2_000, 500
+WALKED = 8 << 20
+"""Bytes of other work before each of the cold ones."""
 CHECKED = 500
 WIDE_DIM = 256
 
@@ -185,8 +187,10 @@ def run(model: Model, texts: Path, rounds: int, cores: int, rows: dict[str, Any]
                     done = worker.ask(do="encode", kind=kind, begin=0, end=size)
                     found[f"{kind} {state}"] = size / done["seconds"]
                     found["peak"] = done["peak"] / 1e6
-            one = worker.ask(do="one by one", kind="queries", end=ONE_BY_ONE)
+            one = worker.ask(do="one by one", kind="queries", begin=0, end=ONE_BY_ONE, walk=0)
             found |= {"one median": one["median"] * 1e6, "one p99": one["p99"] * 1e6}
+            one = worker.ask(do="one by one", kind="queries", begin=0, end=COLD_ONE_BY_ONE, walk=WALKED)
+            found["one cold"] = one["median"] * 1e6
             worker.close()
             for key, value in found.items():
                 values.setdefault(key, []).append(value)
@@ -278,11 +282,13 @@ def table(rows: dict[str, Any], cores: str, installed: dict[str, float]) -> str:
         micro = f"{found['one median']['median']:.0f} / {found['one p99']['median']:.0f}"
         memory = [f"{found[key]['median']:.0f}" for key in ("private", "peak")]
         memory.append(f"{installed[name]:.0f}")
-        out.append([name, *cells, micro, f"{found['start']['median'] * 1e3:.0f}", *memory])
+        cold = f"{found['one cold']['median']:.0f}" if "one cold" in found else "not measured"
+        out.append([name, *cells, micro, cold, f"{found['start']['median'] * 1e3:.0f}", *memory])
     head = [
         "",
         *(f"{c}, texts/s (ratio)" for c in COLUMNS),
         "one text, us (median / p99)",
+        f"one text after {WALKED >> 20} MB of other work, us",
         "start, ms",
         "private MB",
         "peak MB",

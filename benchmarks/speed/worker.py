@@ -39,11 +39,13 @@ def main() -> None:
             np.save(job["path"], np.asarray(encode(texts[job["kind"]][: job["end"]]), np.float32))
             answer(ready=True)
         elif job["do"] == "one by one":
-            some = texts[job["kind"]][: job["end"]]
+            some = texts[job["kind"]][job["begin"] : job["end"]]
             for text in some[:LATENCY_WARM_UP]:
                 encode([text])
+            walked = np.zeros(job["walk"] // 8)
             times = []
             for text in some:
+                walked += 1  # what a cache holds of the query before is gone
                 begin = time.perf_counter()
                 encode([text])
                 times.append(time.perf_counter() - begin)

@@ -16,11 +16,12 @@ from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
 from m2v_export.text.stages.cut import cut
 from m2v_export.text.stages.normalize.codes import codes_of
-from m2v_export.text.stages.words import WholeWords, split_words
+from m2v_export.text.stages.words import split_words
 from m2v_export.text.tables.utf8 import PADDED
 from m2v_export.text.wordpiece import WordPieceTables, build_ids, read_tables
 from m2v_export.text.wordpiece.pieces.match import match_pieces
 from m2v_export.text.wordpiece.pieces.search import Pieces
+from m2v_export.text.wordpiece.whole import WholeWords
 from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_graph import pack
 
@@ -44,12 +45,12 @@ def show(tokenizer: Tokenizer, tables: WordPieceTables, texts: list[str]) -> Non
     begins, starts = codes_of(g, symbols, starts, tables.normalization)
     shown["codes"] = begins.codes.slice(0, -PADDED)
     words = split_words(g, begins, tables.alphabet)
-    ids, differs = WholeWords(g, tables.words).find(g, words)
-    unfound = positions(g, differs)
     pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
-    merged, token_starts, _ = match_pieces(g, pieces, words, ids, unfound, starts, tables.longest_word)
+    whole, differs = WholeWords(g, pieces).find(g, words)
+    unfound = positions(g, differs)
+    merged, token_starts, _ = match_pieces(g, pieces, words, whole, unfound, starts, tables.longest_word)
     # Without the last word, which is the end.
-    shown |= {"words begin at": words.starts.slice(0, -1), "their ids": ids.slice(0, -1)}
+    shown |= {"words begin at": words.starts.slice(0, -1), "their ids": pieces.ids(whole).slice(0, -1)}
     shown |= {"unfound words": unfound.slice(0, -1), "with their pieces": merged, "texts begin at": token_starts}
     kept, token_offsets = build_ids(g, utf8, offsets, tables, Limits.of(MAX_LENGTH, MEDIAN_TOKEN_LENGTH, tables.unk_id))
     shown |= {"input_ids": kept, "token_offsets": token_offsets}

@@ -1,11 +1,12 @@
 """text.onnx against ``StaticModel.encode``, one thread each, in turn, packing of the bytes included.
 
-    python -m benchmarks.text_graph.speed [--languages] [--threads]
+    python -m benchmarks.text_graph.speed [--languages] [--threads | --against OTHER/text.onnx]
 
 Texts are those of ../shared: English sentences of some 8 and 29 tokens, 18 of them joined for some 280, and with
 ``--languages`` lines in other scripts. Each figure is the median of rounds, in which each side goes through some
 thousand texts; trust the ratios. Before it, what the tokenizer adds to a graph: size, and time to open. With
-``--threads`` it is text.onnx by one thread against text.onnx by as many as onnxruntime takes when it is not told.
+``--threads`` it is text.onnx by one thread against text.onnx by as many as onnxruntime takes when it is not told, with
+``--against`` text.onnx against another one, of an export before a change.
 """
 
 import argparse
@@ -109,33 +110,36 @@ def opening(graphs: list[Path], level: ort.GraphOptimizationLevel) -> list[float
     return [statistics.median(of_graph) * 1e3 for of_graph in seconds]
 
 
-def print_added(graphs: Path) -> None:
-    """What text.onnx has more than bag.onnx."""
-    files = [graphs / "text.onnx", graphs / "bag.onnx"]
-    text, bag = (file.read_bytes() for file in files)
-    size, zipped = len(text) - len(bag), len(compress(text)) - len(compress(bag))
-    print(f"text.onnx beside bag.onnx: {size / 1e6:.2f} MB more, {zipped / 1e6:.2f} gzipped")
+def print_added(text: Path, other: Path) -> None:
+    """What text.onnx has more than bag.onnx, or than another text.onnx."""
+    files = [text, other]
+    mine, its = (file.read_bytes() for file in files)
+    size, zipped = len(mine) - len(its), len(compress(mine)) - len(compress(its))
+    print(f"text.onnx beside the other {other.name}: {size / 1e6:.2f} MB more, {zipped / 1e6:.2f} gzipped")
     levels = ort.GraphOptimizationLevel
     for level, name in ((levels.ORT_ENABLE_ALL, "by default"), (levels.ORT_DISABLE_ALL, "in the runtime")):
         milliseconds = opening(files, level)
-        print(f"opened {name} in {milliseconds[0]:.1f} ms, bag.onnx in {milliseconds[1]:.1f}")
+        print(f"opened {name} in {milliseconds[0]:.1f} ms, the other in {milliseconds[1]:.1f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--languages", action="store_true", help="other scripts, in batches of 256")
     parser.add_argument("--threads", action="store_true", help="one thread against onnxruntime's choice")
+    parser.add_argument("--against", type=Path, help="another text.onnx, of the same model")
     arguments = parser.parse_args()
     need_shared()
     reference = StaticModel.from_pretrained(SOURCE)
     with tempfile.TemporaryDirectory() as folder:
         graphs = export_model(SOURCE, Path(folder) / "bundle").folder / "onnx"
         sides = {"one thread us": graph_side(graphs / "text.onnx", 1)}
-        if arguments.threads:
+        if arguments.against:
+            sides["the other us"] = graph_side(arguments.against, 1)
+        elif arguments.threads:
             sides["default us"] = graph_side(graphs / "text.onnx", 0)
         else:
             sides["model2vec us"] = lambda texts: reference.encode(texts, show_progress_bar=False)
-        print_added(graphs)
+        print_added(graphs / "text.onnx", arguments.against or graphs / "bag.onnx")
     races = [(name, texts, batch) for name, texts in english(reference).items() for batch in BATCHES]
     if arguments.languages:
         races += [(name, texts, max(BATCHES)) for name, texts in scripts().items()]

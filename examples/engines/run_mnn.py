@@ -1,13 +1,12 @@
 """A graph in MNN: run_mnn.py GRAPH"""
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import MNN
 import numpy as np
-from feeds import answer
+from feeds import answer, convert, with_its_table
 
 INPUTS = {
     "plain.onnx": ["input_ids", "attention_mask"],
@@ -15,13 +14,13 @@ INPUTS = {
     "one.onnx": ["input_ids"],
 }
 
-graph = Path(sys.argv[1])
-names = INPUTS[graph.name]
+names = INPUTS[Path(sys.argv[1]).name]
 with tempfile.TemporaryDirectory() as folder:
-    converted = Path(folder) / "model.mnn"
-    converter = [Path(sys.executable).with_name("mnnconvert"), "-f", "ONNX"]
-    command = [*converter, "--modelFile", graph, "--MNNModel", converted, "--bizCode", "m2v"]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    # An int8 table in a file of its own is converted without a word, and the result does not load.
+    graph, converted = with_its_table(sys.argv[1], folder), Path(folder) / "model.mnn"
+    # What `mnnconvert` calls. That command itself also installs a package by pip and reports the conversion to Alibaba.
+    converter = [sys.executable, "-c", "import _tools, sys; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"]
+    convert([*converter, "-f", "ONNX", "--modelFile", graph, "--MNNModel", converted, "--bizCode", "m2v"], folder)
     module = MNN.nn.load_module_from_file(str(converted), names, ["sentence_embedding"])
 
 

@@ -1,24 +1,28 @@
 """A graph in ncnn, converted by pnnx: run_ncnn.py GRAPH"""
 
-import subprocess
+import importlib.util
 import sys
 import tempfile
 from pathlib import Path
 
 import ncnn
 import numpy as np
-import onnx
-from feeds import answer
+from feeds import answer, convert, with_its_table
 
-graph = Path(sys.argv[1])
-folder = Path(tempfile.mkdtemp())
-onnx.save(onnx.load(graph), folder / "m.onnx")
-command = [Path(sys.executable).with_name("pnnx"), "m.onnx", "inputshape=[4,8]i64,[4,8]i64"]
-subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
+SHAPES = {
+    "plain.onnx": "[4,8]i64,[4,8]i64",
+    "bag.onnx": "[8]i64,[3]i64",
+    "one.onnx": "[8]i64",
+}
 
-net = ncnn.Net()
-if net.load_param(str(folder / "m.ncnn.param")) or net.load_model(str(folder / "m.ncnn.bin")):
-    sys.exit("ncnn cannot load it")
+package = importlib.util.find_spec("pnnx")  # not imported, for that needs PyTorch
+with tempfile.TemporaryDirectory() as folder:
+    graph = with_its_table(sys.argv[1], folder)
+    convert([Path(package.origin).with_name("pnnx"), graph.name, f"inputshape={SHAPES[graph.name]}"], folder)
+    net = ncnn.Net()
+    param, weights = (str(graph.with_suffix(f".ncnn.{kind}")) for kind in ("param", "bin"))
+    if net.load_param(param) or net.load_model(weights):
+        sys.exit("ncnn cannot load it: it has no such layer")
 
 
 def embed(batch: dict[str, np.ndarray]) -> np.ndarray:

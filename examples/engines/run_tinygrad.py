@@ -1,16 +1,24 @@
 """A graph in tinygrad: run_tinygrad.py GRAPH"""
 
+import os
+import shutil
 import sys
 import tempfile
-from pathlib import Path
 
-import onnx
-from feeds import answer
+import numpy as np
+from feeds import answer, with_its_table
+
+if not shutil.which("clang"):
+    os.environ.setdefault("DEV", "PYTHON")  # its other devices need a compiler or a GPU
+
 from tinygrad import Tensor
 from tinygrad.nn.onnx import OnnxRunner
 
 with tempfile.TemporaryDirectory() as folder:
-    one_file = Path(folder) / "model.onnx"
-    onnx.save(onnx.load(sys.argv[1]), one_file)  # its table inside: tinygrad looks for no other file
-    run = OnnxRunner(one_file)
-answer(lambda batch: run({k: Tensor(v) for k, v in batch.items()})["sentence_embedding"].numpy())
+    graph = with_its_table(sys.argv[1], folder)  # tinygrad looks for no other file
+
+    def embed(batch: dict[str, np.ndarray]) -> np.ndarray:
+        run = OnnxRunner(graph)  # a new one, for it keeps the sizes of its first batch
+        return run({k: Tensor(v) for k, v in batch.items()})["sentence_embedding"].numpy()
+
+    answer(embed)

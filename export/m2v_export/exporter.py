@@ -12,6 +12,7 @@ from m2v_export.bundle.check import Differences, check_bundle, check_variant
 from m2v_export.bundle.check_text import check_text_ids
 from m2v_export.bundle.companions import config, tokenizer_files, write_tokenizer
 from m2v_export.bundle.golden import TEXTS, dump, golden, probes_of, vectors_of
+from m2v_export.bundle.ort import write_ort
 from m2v_export.bundle.write import new_folder, write_graph, write_single_file, write_table
 from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph, plain_graph
 from m2v_export.source.model import Source, is_source, read_folder, read_static_model
@@ -28,6 +29,7 @@ from m2v_onnx.models.format import (
     BAG,
     CARD,
     CONFIG,
+    EXTRA,
     FORMAT_VERSION,
     GOLDEN,
     GRAPHS,
@@ -49,6 +51,9 @@ from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 if TYPE_CHECKING:
     from model2vec import StaticModel
     from model2vec.inference import StaticModelPipeline
+
+
+FORMATS = ("onnx", "ort")
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ def export_model(
     single_file: bool = False,
     precision: str | None = None,
     all_precisions: bool = False,
+    format: str = "onnx",
     dimensions: int | None = None,
     vocabulary_quantization: int | None = None,
     name: str | None = None,
@@ -93,6 +99,7 @@ def export_model(
     :param single_file: put the table into each graph, where one file is wanted.
     :param precision: "float32", "float16", "int8" or "int4" for the table; the source's own by default.
     :param all_precisions: add model.onnx in float16, int8 and int4, under the names that transformers.js asks for.
+    :param format: "ort" to add each graph in onnxruntime's own format, and the list of their operators.
     :param dimensions: keep the first so many; all by default.
     :param vocabulary_quantization: cluster the rows into so many, by model2vec; none by default.
     :param name: the source's name in the card; the Hub id or folder's name by default.
@@ -102,8 +109,8 @@ def export_model(
     :return: what was written and measured.
     :raises ModelNotFoundError: when there is no such source.
     :raises InvalidModelError: when the source is damaged, or its parts do not fit.
-    :raises ValueError: for a max_length, dimensions or the like that is no such number, or for a precision together
-        with all of them.
+    :raises ValueError: for a max_length, dimensions or the like that is no such number, for another format, or for a
+        precision together with all of them.
     :raises ExportError: when precision or dimensions do not suit the source, the output cannot be written or fails
         the check; nothing is left behind.
     :raises MissingExtraError: when clustering needs scikit-learn.
@@ -113,6 +120,8 @@ def export_model(
             f"precision {precision!r} and all_precisions: model.onnx keeps the source's own precision beside the"
             " others, as the Hub expects it: give one of the two"
         )
+    if format not in FORMATS:
+        raise ValueError(f"format: expected {' or '.join(FORMATS)}, got {format!r}")
     model = _read(source, name, revision, token, subfolder)
     model = replace(
         model,
@@ -124,6 +133,8 @@ def export_model(
     out = Path(out)
     with new_folder(out) as folder:
         notes = _write_model(folder, model, single_file)
+        if format == "ort":
+            write_ort(folder)
         differences = _checked_bundle(folder, model)
         if all_precisions:
             cosines, more = _write_variants(folder, model)
@@ -135,10 +146,11 @@ def export_model(
         manifest: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "graphs": graphs,
-            "files": {path: entry for path, entry in files.items() if path not in VARIANTS},
+            "files": {path: entry for path, entry in files.items() if path not in EXTRA},
         }
-        if all_precisions:
-            manifest["variants"] = {path: entry for path, entry in files.items() if path in VARIANTS}
+        extra = {path: entry for path, entry in files.items() if path in EXTRA}
+        if extra:
+            manifest["variants"] = extra
         (folder / CONFIG).write_bytes(config(model, single_file, MANIFEST, manifest))
     return Report(out, files, differences, notes)
 
@@ -187,7 +199,8 @@ def verify_bundle(
     if (folder / TEXT).is_file():
         check_text_ids(folder / TEXT, tokenizer, max_length)
     differences = check_bundle(folder, tokens, reference, precision, max_length, head)
-    return replace(differences, variants={path: check_variant(folder, path) for path in variants_here(files)})
+    variants = [path for path in variants_here(files) if path in VARIANTS]
+    return replace(differences, variants={path: check_variant(folder, path) for path in variants})
 
 
 def _read(

@@ -15,6 +15,7 @@ from m2v_onnx.commands.arguments import (
     add_vectors,
     at_least_one,
     load_options,
+    names,
     need,
     vector_options,
 )
@@ -25,11 +26,15 @@ def add(commands: Any) -> None:
         commands,
         "embed",
         run,
-        "make the vectors of texts",
+        "make the vectors of texts, of lines or of a table's rows",
         "m2v-onnx embed minishlab/potion-base-8M 'a text' 'another one'",
         "m2v-onnx embed BUNDLE --input lines.txt --output vectors.npy --progress",
         "m2v-onnx embed BUNDLE --input docs.jsonl.gz --field body --skip-blank --output vectors.jsonl --force",
         "m2v-onnx embed BUNDLE --input docs.txt --output codes.npy --dtype int8 --max-length 128 --no-normalize",
+        "m2v-onnx embed BUNDLE -i docs.parquet -o with-vectors.parquet --text title,body --columns id,title",
+        "m2v-onnx embed BUNDLE -i 'parts/*.csv.gz' -i more.csv -o vectors.arrow --vector embedding --layout fixed",
+        "m2v-onnx embed BUNDLE -i docs.jsonl -o docs.parquet --on-error skip --empty null --dtype float16",
+        "m2v-onnx embed BUNDLE -i corpus/ -o corpus-with-vectors --part-rows 500000",
         "cat lines.txt | m2v-onnx embed BUNDLE > vectors.jsonl",
         "zcat docs.jsonl.gz | m2v-onnx embed BUNDLE --format jsonl --batch-size 256 --tokenizer graph > vectors.jsonl",
         "m2v-onnx embed owner/name --revision v1.0 --subfolder small --token hf_... 'a text'",
@@ -42,7 +47,10 @@ def add(commands: Any) -> None:
         "-i",
         "--input",
         metavar="FILE",
-        help="a .txt file, a text a line, or a .jsonl file, each also .gz or .zst; - for standard input",
+        action="append",
+        help="lines: a .txt file, a text a line, or a .jsonl file, each also .gz or .zst; - for standard input. Tables:"
+        " .parquet, .arrow, .feather, .jsonl or .csv files, the last two also .gz or .zst, folders of them, and"
+        " patterns in quotes; give it several times for several inputs",
     )
     parser.add_argument(
         "--format", choices=("txt", "jsonl"), help="of the input, where its name does not tell; standard input is txt"
@@ -55,14 +63,17 @@ def add(commands: Any) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help="a .npy file, [N, dim], or a .jsonl file; - for standard output, which is the default",
+        help="a .npy file, [N, dim], or a .jsonl file; - for standard output, which is the default. Of tables also a"
+        " .parquet, .arrow or .feather file, or a folder of .parquet files, a name without a suffix: the same command"
+        " goes on there where it was stopped",
     )
     parser.add_argument("--force", action="store_true", help="replace the output file where there is one")
     parser.add_argument(
         "--dtype",
-        choices=("float32", "float16", "int8", "binary"),
+        choices=("float32", "float16", "bfloat16", "int8", "binary"),
         default="float32",
-        help="of the vectors; binary is a bit a dimension, eight to a byte (default: %(default)s)",
+        help="of the vectors; binary is a bit a dimension, eight to a byte; bfloat16 is for .parquet and .arrow"
+        " (default: %(default)s)",
     )
     add_vectors(parser)
     parser.add_argument(
@@ -71,15 +82,126 @@ def add(commands: Any) -> None:
     parser.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
     add_location(parser)
     add_tokenizer(parser)
+    _add_tables(parser)
+
+
+def _add_tables(parser: argparse.ArgumentParser) -> None:
+    tables = parser.add_argument_group("of tables")
+    tables.add_argument(
+        "--text",
+        type=names,
+        metavar="COLUMNS",
+        help="whose texts are embedded; several, as in title,body, are joined by a space (default: text)",
+    )
+    tables.add_argument("--columns", type=names, metavar="COLUMNS", help="that are written too; all by default")
+    tables.add_argument("--vector", metavar="NAME", help="of the column of vectors (default: vector)")
+    tables.add_argument(
+        "--layout",
+        choices=("list", "milvus", "fixed"),
+        help="what a vector is in the file: a plain list; what Milvus' import takes, in the other columns too; or a"
+        " list of a fixed size (default: list)",
+    )
+    tables.add_argument(
+        "--on-error",
+        choices=("fail", "skip", "null"),
+        help="what becomes of a row without a text, or one that cannot be read: an error that names it; left out; or a"
+        " null for a vector. The last two list it in OUTPUT.errors.jsonl (default: fail)",
+    )
+    tables.add_argument(
+        "--empty",
+        choices=("zero", "null", "skip"),
+        help="the vector of a text without tokens: zeros, null, or the row is left out (default: zero)",
+    )
+    tables.add_argument(
+        "--part-rows",
+        type=at_least_one,
+        metavar="ROWS",
+        help="of the input, that become one file of a folder (default: 1000000)",
+    )
+
+
+TABLE_OPTIONS = ("text", "columns", "vector", "layout", "on_error", "empty", "part_rows")
 
 
 def run(options: argparse.Namespace) -> None:
+    if _is_of_tables(options):
+        _embed_tables(options)
+    else:
+        _embed_lines(options)
+
+
+def _is_of_tables(options: argparse.Namespace) -> bool:
+    """Whether rows of tables are embedded, and not lines: an input, the output or an option is of tables."""
+    from m2v_onnx.corpus.files import is_of_tables
+    from m2v_onnx.corpus.sinks import TABLES, is_folder
+
+    inputs, output = options.input or [], options.output or "-"
+    return (
+        len(inputs) > 1
+        or any(map(is_of_tables, inputs))
+        or Path(output).suffix.lower() in TABLES
+        or (bool(inputs) and output != "-" and is_folder(output))
+        or any(getattr(options, name) is not None for name in TABLE_OPTIONS)
+    )
+
+
+def _embed_tables(options: argparse.Namespace) -> None:
+    from m2v_onnx.corpus.files import find_files, need_pyarrow
+    from m2v_onnx.corpus.sinks import is_folder
+    from m2v_onnx.corpus.tables import embed_files, errors_beside
+    from m2v_onnx.model import OnnxStaticModel
+
+    if options.texts:
+        raise UsageError(
+            "got texts as arguments, and an input, output or option of tables: leave one of them out; put a pattern"
+            " such as 'parts/*.parquet' into quotes"
+        )
+    if not options.input or "-" in options.input:
+        raise UsageError("a table is read from files: give --input FILE")
+    if options.output is None or options.output == "-":
+        raise UsageError("a table is written to a file: give --output FILE")
+    for name in ("format", "skip_blank"):
+        if getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} is for lines, and the input or the output is a table")
+    if options.field != "text":
+        raise UsageError(f"--field is for lines, and the input or the output is a table: give --text {options.field}")
+    if options.progress:
+        need("a progress bar", ("tqdm",))
+    need_pyarrow()
+    find_files(options.input)  # what is not there is told before a model is downloaded
+    given = {name: getattr(options, name) for name in TABLE_OPTIONS if getattr(options, name) is not None}
+    try:
+        done = embed_files(
+            lambda: OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
+            options.input,
+            options.output,
+            dtype=options.dtype,
+            batch_size=options.batch_size,
+            force=options.force,
+            show_progress_bar=options.progress,
+            **given,
+            **vector_options(options),
+        )
+    except FileExistsError as error:
+        raise UsageError(str(error)) from error
+    notes = [f"{done.rows:,} rows read, {done.written:,} written"]
+    if done.bad:
+        output = Path(options.output)
+        listed = output / "_errors-*.jsonl" if is_folder(output) else errors_beside(output)
+        notes.append(f"bad rows: {done.bad:,}, listed in {listed}")
+    if done.empty:
+        notes.append(f"texts without tokens: {done.empty:,}")
+    print(f"m2v-onnx embed: {'; '.join(notes)}", file=sys.stderr)
+
+
+def _embed_lines(options: argparse.Namespace) -> None:
     from m2v_onnx.corpus.reading import Input, find_input
     from m2v_onnx.corpus.writing import check_output, find_output, writing
     from m2v_onnx.model import OnnxStaticModel
 
     try:
-        source = None if options.texts and options.input is None else find_input(options.input, options.format)
+        given = options.input[0] if options.input else None
+        source = None if options.texts and given is None else find_input(given, options.format)
         target = find_output(options.output)
         _check(options, source, target.path)
         check_output(target, force=options.force)
@@ -112,6 +234,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace, source: Any, target: Path | None) -> None:
     """:raises UsageError: for options that make no sense together, before anything is opened for writing."""
+    if options.dtype == "bfloat16":
+        raise UsageError("bfloat16 vectors go into .parquet or .arrow files: give such an --output")
     if options.texts and options.input is not None:
         raise UsageError("got texts and --input: give one of them")
     if options.texts and (options.format or options.skip_blank):

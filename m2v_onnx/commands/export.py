@@ -19,6 +19,7 @@ def add(commands: Any) -> None:
         "m2v-onnx export path/to/model out --vocabulary-quantization 8000 --no-normalize --name owner/name",
         "m2v-onnx export path/to/model out --single-file",
         "m2v-onnx export path/to/model out --all-precisions",
+        "m2v-onnx export path/to/model out --format ort",
         "m2v-onnx export owner/name out --revision v1.0 --subfolder small --token hf_...",
     )
     parser.add_argument("source", metavar="SOURCE", help="a model's folder, or a Hub id")
@@ -33,6 +34,12 @@ def add(commands: Any) -> None:
         "--all-precisions",
         action="store_true",
         help="add model.onnx in float16, int8 and int4, as an ONNX repository on the Hub has them",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "ort"),
+        default="onnx",
+        help="ort: add each graph in onnxruntime's own format, and their operators, for a reduced build of it",
     )
     parser.add_argument(
         "--dimensions", type=at_least_one, metavar="D", help="keep the first D dimensions; all of them by default"
@@ -59,6 +66,7 @@ def run(options: argparse.Namespace) -> None:
         single_file=options.single_file,
         precision=options.precision,
         all_precisions=options.all_precisions,
+        format=options.format,
         dimensions=options.dimensions,
         vocabulary_quantization=options.vocabulary_quantization,
         name=options.name,

@@ -32,7 +32,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a .parquet, .arrow, .feather, .jsonl or .csv file (the last two also .gz), or a folder of them",
+        help="a .parquet, .arrow, .feather, .jsonl or .csv file (the last two also .gz or .zst), a folder of"
+        " them, or a pattern in quotes",
     )
     parser.add_argument(
         "--text",

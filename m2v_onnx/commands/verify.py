@@ -44,5 +44,5 @@ def run(options: argparse.Namespace) -> None:
     for path in files.variants if files else ():
         if path in differences.variants:
             print(f"{path}: least cosine to the golden vectors {differences.variants[path]:.6f}")
-        else:
+        elif not (options.bundle / path).is_file():
             print(f"{path}: not in the folder, not checked")

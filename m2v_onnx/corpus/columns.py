@@ -1,17 +1,20 @@
 """A column of texts in Arrow into a column of vectors: what every engine that hands out Arrow tables is served by."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from m2v_onnx.corpus.fields import texts_of
+from m2v_onnx.errors import InvalidTextError
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.vectors.dtypes import VectorType
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Layout = Literal["list", "milvus", "fixed"]
 
 Batch = TypeVar("Batch", "pa.Table", "pa.RecordBatch")
 
@@ -43,16 +46,85 @@ def embed_table(
     return table.append_column(vector, list_array(vectors))
 
 
-def list_array(vectors: npt.NDArray[Any]) -> "pa.Array":
-    """Vectors as Arrow's plain lists, which every reader of Parquet knows.
+def embed_array(
+    model: OnnxStaticModel,
+    texts: "pa.Array | pa.ChunkedArray",
+    *,
+    dtype: VectorType = "float32",
+    layout: Layout = "list",
+) -> "pa.Array":
+    """Make the vectors of an Arrow array of texts.
 
-    :param vectors: [rows, width]; bfloat16 becomes uint8 [rows, 2 * width], for Arrow has no such type.
+    :param texts: string, large_string, string_view or a dictionary of them, [N]; slices and chunks too.
+    :param layout: what a vector is in Arrow, as ``list_array`` says.
+    :return: an array of lists [N]. Null for a null, zeros for a text without tokens.
+    :raises TypeError: for an array of something else.
+    :raises InvalidTextError: for bytes that are no UTF-8.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    kind = whole.type.value_type if pa.types.is_dictionary(whole.type) else whole.type
+    if kind not in (pa.string(), pa.large_string(), pa.string_view(), pa.null()):
+        raise TypeError(f"expected an array of texts, got {texts.type}: pass the column of the texts")
+    whole = whole.cast(pa.large_string())  # not all functions take a string_view
+    missing = compute.is_null(whole).to_numpy(zero_copy_only=False) if whole.null_count else None
+    vectors = model.encode(strings(whole.drop_null()), dtype=dtype)
+    if missing is None:
+        return list_array(vectors, layout)
+    spread = np.zeros((len(missing), vectors.shape[1]), vectors.dtype)
+    spread[~missing] = vectors
+    return list_array(spread, layout, missing)
+
+
+def strings(texts: "pa.Array") -> list[str]:
+    """Texts as Python's own.
+
+    :param texts: without nulls.
+    :raises InvalidTextError: for bytes that are no UTF-8, which Arrow does not look for; with the text's number.
     """
     import pyarrow as pa
 
-    values = vectors.view(np.uint8) if vectors.dtype.name == "bfloat16" else vectors
+    try:
+        return texts.to_pylist()  # type: ignore[no-any-return]
+    except UnicodeDecodeError:
+        for i, content in enumerate(texts.cast(pa.large_binary()).to_pylist()):
+            try:
+                content.decode()
+            except UnicodeDecodeError as error:
+                raise InvalidTextError(f"is no UTF-8 ({error.reason}): convert it", number=i) from error
+        raise
+
+
+def list_array(
+    vectors: npt.NDArray[Any], layout: Layout = "list", missing: "npt.NDArray[np.bool_] | None" = None
+) -> "pa.Array":
+    """Vectors as Arrow's lists.
+
+    :param vectors: [rows, width]; bfloat16 becomes uint8 [rows, 2 * width], for Arrow has no such type.
+    :param layout: "list", plain lists, which every reader of Parquet knows; "milvus", the same, and float16 as the
+        bytes that Milvus' import takes; "fixed", lists of a fixed size, which DuckDB, Polars and LanceDB take for
+        vectors.
+    :param missing: [rows], the vectors that are null; None for none of them.
+    """
+    import pyarrow as pa
+
+    as_bytes = vectors.dtype.name == "bfloat16" or (layout == "milvus" and vectors.dtype == np.float16)
+    values = np.ascontiguousarray(vectors).view(np.uint8) if as_bytes else vectors
     rows, width = values.shape
-    offsets = np.arange(rows + 1, dtype=np.int64) * width
+    if layout == "fixed":
+        flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+        return pa.FixedSizeListArray.from_arrays(flat, width, mask=None if missing is None else pa.array(missing))
+    if missing is None:
+        offsets = np.arange(rows + 1, dtype=np.int64) * width
+    else:
+        offsets = np.concatenate([[0], np.cumsum(~missing, dtype=np.int64)]) * width
+        values = values[~missing]
     if offsets[-1] > np.iinfo(np.int32).max:
         raise ValueError(f"{rows:,} vectors of {width} numbers are too many for one Arrow array: pass smaller batches")
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(np.ascontiguousarray(values).reshape(-1)))
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()),
+        pa.array(np.ascontiguousarray(values).reshape(-1)),
+        mask=None if missing is None else pa.array(missing),
+    )

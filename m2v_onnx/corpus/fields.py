@@ -56,12 +56,12 @@ def choose_columns(
                 raise ValueError(f"{option}: the table has the column {name!r} more than once: rename one of them")
     if not texts:
         raise ValueError("text: expected a column's name, got none")
-    types = {name: _type_of(name, schema.field(name).type) for name in stored}
+    types = {name: milvus_type(name, schema.field(name).type) for name in stored}
     for taken in (vector, *((AUTOMATIC_KEY,) if key is None else ())):
         if taken in types:
             raise ValueError(f"the column {taken!r} has the name of a field that is made: leave it out, or rename it")
     for name in texts:
-        if _type_of(name, schema.field(name).type) != "VARCHAR":
+        if milvus_type(name, schema.field(name).type) != "VARCHAR":
             raise ValueError(f"text: expected a column of texts, got {schema.field(name).type} in {name!r}")
     if key is not None and types[key] not in ("VARCHAR", *_INTEGERS):
         raise ValueError(f"key: expected integers or texts, got {schema.field(key).type} in {key!r}: give another key")
@@ -117,8 +117,18 @@ def _stored(column: "pa.Array", name: str, type_: str, first: int) -> list[Any]:
             raise ValueError(
                 f"rows from {first} on: Milvus stores integers to 2**63 - 1, in {name!r}: {error}"
             ) from error
-        return [_plain(value) for value in values] if type_ == "JSON" else values
+        return [plain_value(value) for value in values] if type_ == "JSON" else values
     texts = pc.cast(column, pa.large_string())
+    check_length(texts, name, first)
+    return texts.to_pylist()  # type: ignore[no-any-return]
+
+
+def check_length(texts: "pa.Array", name: str, first: int) -> None:
+    """:param first: the number of the first row, for the error.
+    :raises ValueError: for a text that is too long for Milvus.
+    """
+    from pyarrow import compute as pc
+
     lengths = pc.binary_length(texts)
     longest = pc.max(lengths).as_py() or 0
     if longest > VARCHAR_BYTES:
@@ -127,22 +137,21 @@ def _stored(column: "pa.Array", name: str, type_: str, first: int) -> list[Any]:
             f"row {row} has {longest:,} bytes in {name!r}, and Milvus stores at most {VARCHAR_BYTES:,}: cut the text,"
             " or name the columns to store by --columns"
         )
-    return texts.to_pylist()  # type: ignore[no-any-return]
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """What JSON has no type for, dates say, as texts."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 _INTEGERS = ("INT8", "INT16", "INT32", "INT64")
 
 
-def _type_of(name: str, arrow: "pa.DataType") -> str:
+def milvus_type(name: str, arrow: "pa.DataType") -> str:
     """The name of a type of Milvus. :raises ValueError: for a column that Milvus cannot store."""
     import pyarrow as pa
 

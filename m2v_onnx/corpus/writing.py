@@ -81,9 +81,9 @@ def writing(target: Output, none: Vectors, *, force: bool) -> Iterator[Writer]:
         with _stream(target.path) as file:
             yield lambda vectors: _write_json(file, vectors)
     else:
-        with _new_file(target.path, binary=target.format == "npy", force=force) as new:
+        with new_file(target.path, binary=target.format == "npy", force=force) as new:
             if target.format == "npy":
-                yield _npy_writer(new, none)
+                yield npy_writer(new, none)
             else:
                 yield lambda vectors: _write_json(new, vectors)
 
@@ -100,7 +100,7 @@ def _stream(path: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _new_file(target: Path, *, binary: bool, force: bool) -> Iterator[Any]:
+def new_file(target: Path, *, binary: bool, force: bool) -> Iterator[Any]:
     """A temporary file that takes the target's place at the end; after an error nothing is left of it."""
     place = _place(target)
     # Named before it is made, so that a signal at any moment finds what to remove. The name is cut, as a file system
@@ -140,7 +140,7 @@ def _put(temporary: Path, target: Path) -> None:
         temporary.rename(target)
 
 
-def _npy_writer(file: BinaryIO, none: Vectors) -> Writer:
+def npy_writer(file: BinaryIO, none: Vectors) -> Writer:
     """Vectors as they come; the header, whose length does not depend on their number, is written anew each time."""
     rows, dtype = 0, none.dtype.newbyteorder("<")
 

@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.models.format import BAG, CONFIG, FORMAT_VERSION, GOLDEN, MANIFEST, ONE, PROBES, TABLE, TEXT, TOKENIZER
+from m2v_onnx.models.format import (
+    BAG,
+    CONFIG,
+    FORMAT_VERSION,
+    GOLDEN,
+    MANIFEST,
+    ONE,
+    PLAIN,
+    PROBES,
+    TABLE,
+    TEXT,
+    TOKENIZER,
+)
 
 FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
 """Where other exporters put theirs."""
@@ -43,8 +55,9 @@ class ModelFiles:
 
     @property
     def text(self) -> Path | None:
-        """The graph with the tokenizer inside, where the bundle has one."""
-        return self.folder / TEXT if TEXT in self.manifest else None
+        """The graph with the tokenizer inside, where the bundle has one; None beside plain.onnx, which is opened where
+        that one cannot be."""
+        return self.folder / TEXT if TEXT in self.manifest and self.graph != self.folder / PLAIN else None
 
     @property
     def one(self) -> Path | None:
@@ -155,6 +168,22 @@ def sha256(path: Path) -> str:
 
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(files: ModelFiles) -> str:
+    """A number that two models share only if they make the same vectors: of the content of all files that are opened.
+
+    :return: a sha256, hexadecimal.
+    """
+    import hashlib
+
+    known = {name: entry["sha256"] for name, entry in files.manifest.items()}
+    graph = files.graph.relative_to(files.folder).as_posix()
+    for path in (files.graph, *files.graph.parent.glob(f"{files.graph.name}?data"), files.tokenizer):
+        name = path.relative_to(files.folder).as_posix()
+        if name not in known and path.is_file():
+            known[name] = sha256(path)
+    return hashlib.sha256(json.dumps([graph, sorted(known.items())]).encode()).hexdigest()
 
 
 def _check_manifest(manifest: Any, path: Path) -> None:

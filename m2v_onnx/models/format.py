@@ -36,6 +36,16 @@ VARIANTS = {
 }
 """``PADDED`` in other precisions, each with its table inside, on request: the names that transformers.js looks for when
 its ``dtype`` is fp16, int8, q8 or q4. No uint8, bnb4 or q4f16: these would be the same tables under false names."""
+
+ORT_GRAPHS = {"ort/bag.ort": BAG, "ort/model.ort": PADDED, "ort/one.ort": ONE, "ort/text.ort": TEXT}
+"""Graphs in onnxruntime's own format, each with its table inside, on request: a build without ONNX reads them."""
+
+ORT_OPERATORS = "ort/required_operators.config"
+"""Their operators, as a build of onnxruntime takes them."""
+
+EXTRA = (*VARIANTS, *ORT_GRAPHS, ORT_OPERATORS)
+"""What a bundle has on request only, and our runtime does not need."""
+
 GRAPHS = {"onnxruntime": (BAG, ONE, TEXT), "other engines": (PLAIN,)}
 """Which graphs an engine should read, in config.json; onnxruntime reads all of them."""
 
@@ -48,8 +58,8 @@ CARD = "README.md"
 
 MANIFEST = "m2v_onnx"
 """The key in config.json that marks a bundle: {"format_version": int, "graphs": {engines: [path]}, "files": {path:
-{"size", "sha256"}}}; where there are ``VARIANTS``, also "variants", of the form of "files". Our runtime needs none of
-these, and does not download them."""
+{"size", "sha256"}}}; where there is something of ``EXTRA``, also "variants", of the form of "files". Our runtime does
+not download these."""
 
 EMBEDDING = "sentence_embedding"
 """Output of every graph: float32 [N, dim], normalized if the model says so."""

@@ -1,10 +1,10 @@
 """The models of a server, by name."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from m2v_onnx.lazy import lazy_property
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.serve.problems import Problem
 
@@ -26,7 +26,7 @@ class Served:
         self.model.encode_counted([WARM_UP[0]])
         self.model.encode_counted([*WARM_UP] * 2)
 
-    @cached_property
+    @lazy_property
     def tokenizer(self) -> "Tokenizer":
         """The library's, which knows a token's text and place; opened when it is first asked for."""
         from m2v_onnx.vectors.by_tokenizers import TokenizersTokens

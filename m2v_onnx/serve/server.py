@@ -8,6 +8,7 @@ Why msgspec reads JSON: it checks types while it reads, says where they are wron
 document. Why orjson writes it: it takes numpy's arrays as they are, and gives float32 as few digits as it needs.
 """
 
+import multiprocessing
 import os
 import socket
 import sys
@@ -65,6 +66,8 @@ def serve(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
 
         from m2v_onnx.serve import app  # noqa: F401
 
+        if sys.platform == "linux":  # where Python 3.14 and later have another way, in which no memory is shared
+            multiprocessing.set_start_method("fork", force=True)
         certificate, key = settings.certificate or (None, None)
         server = Server(
             "m2v-onnx",

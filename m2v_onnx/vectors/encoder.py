@@ -8,7 +8,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from m2v_onnx.errors import InvalidModelError, InvalidTextError
+from m2v_onnx.lazy import lazy_property
 from m2v_onnx.models.bundle import ModelFiles
 from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, PROBES, TEXT, TOKENIZER
 from m2v_onnx.models.metadata import Metadata
@@ -116,7 +116,7 @@ class BagEncoder:
         self.normalizes = self.metadata.normalize if self.metadata else self._graph.normalizes
         self._plain: Wanted = "unit" if self.normalizes else "mean"
 
-    @cached_property
+    @lazy_property
     def _graph(self) -> PoolingGraph:
         return PoolingGraph(self._open_bag(), self._tokens.unk_token_id)
 
@@ -204,11 +204,11 @@ class TextEncoder:
         self.median_token_length = metadata.median_token_length
         self.unk_token_id = metadata.unk_token_id
 
-    @cached_property
+    @lazy_property
     def _graph(self) -> TextGraph:
         return self._open_graph()
 
-    @cached_property
+    @lazy_property
     def _library(self) -> BagEncoder:
         return self._open_library()
 
@@ -279,7 +279,7 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
     path = files.text
     if tokenizer == "graph" and path:
         return _text_encoder(Session(files.checked(path), config), files, config)
-    session = Session(files.checked(files.one or files.graph), config)
+    session = Session(files.checked(_query_graph(files, config) or files.graph), config)
     library = _fast_library(files) if tokenizer == "auto" else tokenizer
     if library in ("nanotoken", "splintr"):
         files.checked(files.tokenizer)
@@ -406,8 +406,13 @@ def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session 
     from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
     tokens = TokenizersTokens.read(files.checked(files.tokenizer), session.metadata if session else None)
-    session = session or Session(files.checked(files.one or files.graph), config)
+    session = session or Session(files.checked(_query_graph(files, config) or files.graph), config)
     return _bag_encoder("tokenizers", tokens, session, files, config)
+
+
+def _query_graph(files: ModelFiles, config: SessionConfig) -> Path | None:
+    """one.onnx, where it is used: other providers than the CPU's were seen to make NaN of a text without tokens."""
+    return files.one if config.on_cpu else None
 
 
 def _bag_encoder(
@@ -418,4 +423,4 @@ def _bag_encoder(
     def open_bag() -> Session:
         return Session(files.checked(files.graph), config)
 
-    return BagEncoder(name, tokens, session, open_bag if files.one else None)
+    return BagEncoder(name, tokens, session, open_bag if _query_graph(files, config) else None)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.models.format import EMBEDDING, MEAN, NORM_EPSILON, PREDICTIONS, PROBABILITIES
+from m2v_onnx.models.format import EMBEDDING, MEAN, NORM_EPSILON, PLAIN, PREDICTIONS, PROBABILITIES
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.ragged import Ids, drop
@@ -21,6 +22,8 @@ Wanted = Literal["mean", "unit", "head"]
 """What a run is asked for: vectors as they are pooled, divided by their norm, or what the head makes of them."""
 
 Provider = str | tuple[str, Mapping[str, Any]]
+
+CPU = "CPUExecutionProvider"
 
 LOG_ERRORS = 3
 """onnxruntime's severity: errors are raised anyway, warnings about unused initializers help nobody."""
@@ -36,30 +39,48 @@ class SessionConfig:
         to look for it takes a fourth of the time that text.onnx takes to open.
     """
 
-    providers: Sequence[Provider] = ("CPUExecutionProvider",)
+    providers: Sequence[Provider] = (CPU,)
     session_options: onnxruntime.SessionOptions | None = None
     foreign: bool = False
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether onnxruntime's own kernels are all that is used."""
+        return [_name(provider) for provider in self.providers] == [CPU]
+
     def open(self, path: Path) -> onnxruntime.InferenceSession:
-        """:raises InvalidModelError: when onnxruntime cannot read the graph or its table.
-        :raises ValueError: for a provider that this build does not have; onnxruntime itself would take another.
+        """Open a graph on the first provider that takes it; a warning says which of the others did not.
+
+        :raises InvalidModelError: when onnxruntime cannot read the graph or its table.
+        :raises ValueError: for a provider that this build does not have, or when none of those given takes the graph:
+            onnxruntime itself would take another one, or say no more than that it failed.
         """
         available = onnxruntime.get_available_providers()
         for provider in self.providers:
-            name = provider if isinstance(provider, str) else provider[0]
-            if name not in available:
-                raise ValueError(f"providers: expected some of {', '.join(available)}, got {name!r}")
-        try:
-            return onnxruntime.InferenceSession(
-                str(path), self.session_options or self._defaults(), list(self.providers)
-            )
-        except ValueError:  # a provider or option that this build does not have
-            raise
-        except Exception as error:  # onnxruntime has a class for each of its codes, with no common base
-            raise InvalidModelError(
-                f"{path}: onnxruntime {onnxruntime.__version__} cannot open it: {_first_line(error)};"
-                " copy it or export it again"
-            ) from error
+            if _name(provider) not in available:
+                raise ValueError(f"providers: expected some of {', '.join(available)}, got {_name(provider)!r}")
+        options = self.session_options or self._defaults()
+        providers = list(self.providers)
+        while True:
+            name = _name(providers[0])
+            try:
+                return onnxruntime.InferenceSession(str(path), options, providers)
+            except ValueError:  # an option that this build does not have
+                raise
+            except Exception as error:  # onnxruntime has a class for each of its codes, with no common base
+                where, why = f"{path}: onnxruntime {onnxruntime.__version__}", _first_line(error)
+                if name == CPU:
+                    raise InvalidModelError(f"{where} cannot open it: {why}; copy it or export it again") from error
+                del providers[0]
+                if not providers:
+                    raise ValueError(
+                        f"{where} cannot open it with {name}: {_advice(path)}add {CPU!r} to the providers ({why})"
+                    ) from error
+                warnings.warn(
+                    f"{where} cannot open it with {name}, so it runs with {', '.join(map(_name, providers))}: {why}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def _defaults(self) -> onnxruntime.SessionOptions:
         levels = onnxruntime.GraphOptimizationLevel
@@ -246,6 +267,16 @@ def normalized(vectors: Vectors) -> Vectors:
     """Divide by the L2 norm in float32, as model2vec does; zeros stay zeros."""
     norms: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True) + np.float32(NORM_EPSILON)
     return vectors / norms
+
+
+def _name(provider: Provider) -> str:
+    return provider if isinstance(provider, str) else provider[0]
+
+
+def _advice(path: Path) -> str:
+    """:return: which graph to open in the place of one that is for onnxruntime's own kernels; "" for others."""
+    plain = path.with_name(Path(PLAIN).name)
+    return f"open {plain}, or " if path != plain and plain.is_file() else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,7 @@ from math import floor
 from m2v_export.bundle.check import Differences
 from m2v_export.bundle.snippets import SNIPPETS
 from m2v_export.source.model import Source
-from m2v_onnx.models.format import BAG, PLAIN, TABLE, TEXT, VARIANTS
+from m2v_onnx.models.format import BAG, ORT_GRAPHS, ORT_OPERATORS, PLAIN, TABLE, TEXT, VARIANTS
 
 _PURPOSE = {
     "onnx/bag.onnx": "`input_ids` int64 [T] and `offsets` int64 [N] to `sentence_embedding` float32 [N, dim]",
@@ -18,11 +18,13 @@ _PURPOSE = {
     TABLE: "the table, shared by the graphs",
     "tokenizer.json": "for `tokenizers` and transformers.js; adds no special tokens",
     **{path: f"`onnx/model.onnx` in {precision}, the table inside" for path, precision in VARIANTS.items()},
+    **{path: f"`{graph}` in onnxruntime's own format, the table inside" for path, graph in ORT_GRAPHS.items()},
+    ORT_OPERATORS: "the operators of these, for a reduced build of onnxruntime",
     "golden.json": "texts, token ids and vectors to check an implementation against",
 }
 
 _OTHER_ENGINES = (
-    f"onnxruntime reads all graphs. Other engines (OpenVINO, rten, MNN) read `{PLAIN}`: it has no"
+    f"onnxruntime reads all graphs. Other engines (OpenVINO, LiteRT, rten, tract, MNN) read `{PLAIN}`: it has no"
     " branches and\nno loops. Fill each batch up to at least one token."
 )
 

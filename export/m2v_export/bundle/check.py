@@ -1,7 +1,7 @@
 """Holding a bundle against model2vec and against its own golden.json."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, log10
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from m2v_export.bundle.golden import TOLERANCE, vectors_of
 from m2v_export.source.head import OUTPUTS, Head
 from m2v_onnx.errors import ExportError, InvalidModelError
-from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, ONE, PADDED, TEXT, VARIANTS
+from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, ONE, ORT_GRAPHS, PADDED, PLAIN, TEXT, VARIANTS
 from m2v_onnx.vectors.by_graph import pack
 from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 from m2v_onnx.vectors.ragged import drop, split
@@ -89,19 +89,22 @@ def check_bundle(
     _same_ids(texts, split(*drop(flat, offsets, tokens.unk_token_id)), ids, "tokenizer.json")
     made = next((output for output in OUTPUTS.values() if output in golden["texts"][0]), None)
     outputs = [EMBEDDING] if made is None else [EMBEDDING, made]
-    found = {
-        name: run(folder / name, split(flat, offsets), outputs)
-        for name, run in ((BAG, _run_bag), (PADDED, _run_padded))
+    with_unknown = split(flat, offsets)
+    runs: dict[str, Callable[[Path], list[Vectors]]] = {
+        BAG: lambda path: _run_bag(path, with_unknown, outputs),
+        PADDED: lambda path: _run_padded(path, with_unknown, outputs),
+        PLAIN: lambda path: _run_padded(path, with_unknown, outputs),
+        ONE: lambda path: _run_one(path, ids),
+        TEXT: lambda path: _run_text(path, texts, outputs),
     }
-    found[ONE] = _run_one(folder / ONE, ids)
-    if (folder / TEXT).is_file():
-        found[TEXT] = _run_text(folder / TEXT, texts, outputs)
+    paths = {graph: graph for graph in runs} | ORT_GRAPHS
+    found = {path: runs[graph](folder / path) for path, graph in paths.items() if (folder / path).is_file()}
     graphs = {name: _difference(of[0], expected, golden["tolerance"], name) for name, of in found.items()}
     heads = {}
     if made is not None:
         results = vectors_of(golden["texts"], made)
         for name, of in found.items():
-            if name == ONE:  # has none
+            if len(of) == 1:  # the graph for one text has none
                 continue
             heads[name] = _difference(of[1], results, _head_tolerance(results), f"{name}, {made}")
     distance = cosine = None

@@ -149,6 +149,9 @@ Operation = tuple[str, tuple[str, ...], str]
 """Its operator, what it is given and its attributes."""
 
 
+UNNAMED = "const"
+"""What constants are called that have no name of their own; in a finished model they are numbered as values are."""
+
 OUTSIDE_BYTES = 1 << 20
 """From so many on a constant is stored outside the graph, where it is mapped, not copied."""
 
@@ -222,7 +225,7 @@ class Graph:
             self._emit("Identity", [value], [name])
         self._levels[-1].outputs.append(Value(self, name, type_))
 
-    def constant(self, array: npt.ArrayLike, name: str = "const") -> Value:
+    def constant(self, array: npt.ArrayLike, name: str = UNNAMED) -> Value:
         """An initializer; equal arrays are stored once."""
         array = np.asarray(array)
         key = (array.dtype.str, array.shape, array.tobytes())
@@ -328,7 +331,8 @@ class Graph:
         constants = {value.name for value in self._constants.values()}
         graph.initializer.extend(t for name, t in self._initializers.items() if name not in constants)
         _distribute(graph, {name: t for name, t in self._initializers.items() if name in constants})
-        kept = ["", *self._initializers, *(info.name for infos in (graph.input, graph.output) for info in infos)]
+        kept = {"", *self._initializers, *(info.name for infos in (graph.input, graph.output) for info in infos)}
+        kept -= {name for name in constants if name.rsplit("/", 1)[-1].startswith(f"{UNNAMED}_")}
         _rename(graph, {name: name for name in kept} | self._renamed)
         model = helper.make_model(
             graph, producer_name=PRODUCER, opset_imports=self._opsets, ir_version=self._ir_version
@@ -457,16 +461,25 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
     """
 
     def renamed(name: str) -> str:
-        return names.setdefault(name, f"v{len(names)}")
+        return names.setdefault(name, _short(len(names)))
 
-    for info in (*graph.input, *graph.output, *graph.value_info):
-        info.name = renamed(info.name)
+    for of in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        of.name = renamed(of.name)
     for node in graph.node:
         for its in (node.input, node.output):
             its[:] = map(renamed, its)
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g, names)
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _short(number: int) -> str:
+    """:return: a name of letters, another for each number: some thousand times in a file, each letter counts."""
+    higher, lower = divmod(number, len(_LETTERS))
+    return (_short(higher) if higher else "_") + _LETTERS[lower]
 
 
 def _has_unknown(type_: onnx.TypeProto) -> bool:

@@ -133,7 +133,9 @@ def plain_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.Model
     mask = g.input("attention_mask", np.int64, ["N", "L"])
     with g.scope("pool"):
         pooling = Pooling(g, embedding)
-        ids = g.op("Where", mask > 0, ids, np.array(pooling.padding_id))
+        # By arithmetic: onnx2tf takes a Where whose sizes it does not know for one of equal sizes.
+        is_token = (mask > 0).cast(np.int64)
+        ids = (ids - pooling.padding_id) * is_token + pooling.padding_id
         counts = pooling.count((~ids.equals(pooling.padding_id)).cast(np.float32))
         sums, rows = pooling.block_sums(ids)
         mean = pooling.mean(sums, counts)

@@ -185,11 +185,11 @@ class Pooling:
 
         def weighted_rows(ids: Value) -> Value:
             # By Gather, not by ``look_up``, which needs a newer Reshape.
-            indices = ids if self.mapping is None else self.g.op("Gather", self.mapping, ids, axis=0)
-            rows = self.rows(self.g.op("Gather", self.table, indices, axis=0))
+            indices = ids if self.mapping is None else self.g.op("Gather", self.mapping, ids)
+            rows = self.rows(self.g.op("Gather", self.table, indices))
             if self.weights is None:
                 return rows
-            return rows * self.g.op("Gather", self.weights, ids, axis=0).cast(np.float32).unsqueeze(2)
+            return rows * self.g.op("Gather", self.weights, ids).cast(np.float32).unsqueeze(2)
 
         if self.by_products:
             # In two parts: the high bits of up to MOST_EXACT tokens add up without rounding, in whatever order an

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from m2v_export.source.chunks import Array
 from m2v_export.source.head import Head
 from m2v_export.source.outside import Outside, Stored
+from m2v_onnx.lazy import lazy_property
 from m2v_onnx.vectors.session import normalized
 
 FLOAT32 = np.dtype(np.float32)
@@ -72,7 +72,7 @@ class Embedding:
         which is never summed, or where there is none one past the last."""
         return self.tokens if self.unk_token_id is None else self.unk_token_id
 
-    @cached_property
+    @lazy_property
     def tensors(self) -> dict[str, Stored]:
         """What is stored outside the graphs, once for all of them, by initializer name."""
         nothing = np.zeros((1, self.table.shape[1]), self.table.dtype)

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from m2v_export.source.head import TENSORS as HEAD_TENSORS
 from m2v_export.source.head import Head, make_head, read_head
 from m2v_export.source.precision import stored_as
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
+from m2v_onnx.lazy import lazy_property
 from m2v_onnx.limits import DEFAULT_MAX_LENGTH, median_length
 from m2v_onnx.models.bundle import read_config
 from m2v_onnx.models.format import MANIFEST
@@ -114,7 +114,7 @@ class Source:
     precision: str | None = None
     origin: "Source | None" = None
 
-    @cached_property
+    @lazy_property
     def embedding(self) -> Embedding:
         """:raises ExportError: when its precision is none for this table."""
         embedding = Embedding(
@@ -136,7 +136,7 @@ class Source:
         product = np.result_type(self.table.dtype, self.weights.dtype)
         return np.dtype(np.float64 if product.kind in "iu" else np.promote_types(product, np.float32))
 
-    @cached_property
+    @lazy_property
     def median_token_length(self) -> int:
         """Code points."""
         return median_length(self.vocabulary.lengths)
@@ -145,7 +145,7 @@ class Source:
         """The tokenizer as the runtime has it, which neither truncates nor pads."""
         return TokenizersTokens.known(self.tokenizer, self.median_token_length, self.vocabulary.unk_token_id)
 
-    @cached_property
+    @lazy_property
     def sha256(self) -> str:
         """Of the tensors' names, dtypes, shapes and bytes as they were read, whatever file they came from."""
         if self.origin is not None:

@@ -8,7 +8,8 @@ stage       file                           what it does
 decode      ``stages/decode.py``           bytes to symbols, the end of the batch behind them
 cut         ``stages/cut.py``              keeps the first code points of each text
 normalize   ``stages/normalize/``          symbols to codes, one a character of the normalized text
-words       ``stages/words.py``            where words begin, and the search for whole words
+words       ``stages/words.py``            where words begin, and the search for whole words; that of WordPiece is in
+                                           ``wordpiece/whole.py``
 pieces      ``wordpiece/pieces/``          words that are not found whole become their longest pieces
 truncate    ``stages/truncate.py``         keeps the first tokens of each text, then drops the unknown token
 pool        ``m2v_export/graphs/``         tokens to vectors, the same in every graph

@@ -39,10 +39,10 @@ def code_point_texts() -> Iterator[str]:
     """Every code point but surrogates in three contexts: alone, inside a word and before an accent."""
     for begin in range(0, CODE_POINTS, CODE_POINTS_A_TEXT):
         if begin not in SURROGATES:
-            characters = [chr(i) for i in range(begin, begin + CODE_POINTS_A_TEXT)]
+            characters = [*map(chr, range(begin, begin + CODE_POINTS_A_TEXT))]
             yield " ".join(characters)
-            yield " ".join(f"a{c}b" for c in characters)
-            yield "".join(f"{c}\u0301x " for c in characters)
+            yield f"a{'b a'.join(characters)}b"
+            yield "\u0301x ".join([*characters, ""])
 
 
 def fuzzed_texts(tokenizer: Tokenizer, count: int, seed: int = 0) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from m2v_export.graphs.arrays import any_of, look_up, places_of_all, places_where
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe.tables import BpeTables
-from m2v_export.text.stages.code_points import decoded, look_up_paged
+from m2v_export.text.stages.code_points import decoded, look_up_pages
 from m2v_export.text.stages.decode import is_continuation
 from m2v_export.text.stages.normalize.added import mark_added
 from m2v_export.text.stages.normalize.codes import without_dropped
@@ -81,7 +81,7 @@ def _with_care(g: Graph, symbols: Value, starts: Value, tables: BpeTables) -> li
         # As good as before the blanks: these are in no pair, and nothing becomes one.
         symbols, text = composed(g, symbols, text, tables.composition)
     kinds = look_up(g, g.constant(tables.kinds, "kind_of_symbol"), text.own)
-    of_several = look_up_paged(g, tables.page, tables.kinds_of_code_point, text.code_points, "kind_of_code_point")
+    of_several = look_up_pages(g, tables.kinds_of_code_point, text.code_points, "kind_of_code_point")
     return [symbols, text.at, g.op("ScatterElements", kinds, text.several, of_several), text.starts]
 
 

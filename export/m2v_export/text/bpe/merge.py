@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from m2v_export.graphs.arrays import END, counted, keep, look_up, places_where, zeros_like
+from m2v_export.graphs.arrays import END, counted, keep, look_up, places_where, previous, zeros, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe.merges import NEVER, Merges
 from m2v_export.text.stages.hashing import HashTable
@@ -36,22 +36,51 @@ class Merger:
         :return: int32 [Q], int32 [Q]: as these, of what the words become, without what is behind all. Each word's are
             together and in their order, but words are in no order.
         """
+        done, done_words, early = self._all_rounds(g, tokens, words, count, in_order=False)
+        if not self.merges.early:
+            return done, done_words
+
+        def anew(g: Graph) -> list[Value]:
+            # What is behind all is among them.
+            is_early = g.op(
+                "Where", words.equals(count.cast(np.int32)), np.array(1, np.int32), look_up(g, early, words)
+            )
+            again, of_again = keep(g, tokens, is_early > 0), keep(g, words, is_early > 0)
+            found, its_words, _ = self._all_rounds(g, again, of_again, count, in_order=True)
+            others = look_up(g, early, done_words).equals(0)
+            return [g.concat([keep(g, done, others), found]), g.concat([keep(g, done_words, others), its_words])]
+
+        some = g.op("ReduceMax", early, keepdims=0) > 0
+        done, done_words = g.if_(some, anew, lambda g: [done, done_words])
+        return done, done_words
+
+    def _all_rounds(
+        self, g: Graph, tokens: Value, words: Value, count: Value, in_order: bool
+    ) -> tuple[Value, Value, Value]:
+        """As ``merge``.
+
+        :param in_order: whether one merge a round is made in each word, the one that BPE makes.
+        :return: int32 [Q], int32 [Q], int32 [M + 1]: tokens, words, and 1 for words in which many merges at once may
+            differ from one after the other.
+        """
         # Of words that have no pair; what is behind all is never done.
         none = g.concat([g.op("Expand", np.array([NO_PAIR]), count).of_rank(1), np.array([0])])
 
         def one_round(
-            g: Graph, _: Value, tokens: Value, words: Value, ranks: Value, done: Value, done_words: Value
+            g: Graph, _: Value, tokens: Value, words: Value, ranks: Value, done: Value, done_words: Value, early: Value
         ) -> tuple[Value, list[Value], list[Value]]:
             """:param ranks: int32 [P], of the pair of each token and the next."""
             some = places_where(g, ranks < NEVER)
             own = look_up(g, ranks, some)
-            # A pair with a lower one beside it waits for that, and so does all but the first of equal ones.
-            first = (own < look_up(g, ranks, some - 1)) & (own <= look_up(g, ranks, some + 1))
+            # A pair with a lower one beside it waits for that.
+            first = (own <= look_up(g, ranks, some - 1)) & (own <= look_up(g, ranks, some + 1))
             some, own = keep(g, some, first), keep(g, own, first)
             key = own.cast(np.int64) * (1 << PLACE_BITS) + some.cast(np.int64)
             word = look_up(g, words, some)
             lowest = g.op("ScatterElements", none, word, key, reduction="min").of_rank(1)
-            merges = self._are_safe(g, tokens, some, own) | key.equals(look_up(g, lowest, word))
+            merges = key.equals(look_up(g, lowest, word))
+            if not in_order:
+                merges = merges | self._are_safe(g, tokens, some, own)
             at = keep(g, some, merges)
             made = look_up(g, self._merged, keep(g, own, merges) // 2)
             changes = g.concat([made, zeros_like(made) + GONE])
@@ -67,13 +96,18 @@ class Merger:
             changed = g.concat([now, now - 1])
             new = self._ranks_of(g, look_up(g, tokens, changed), look_up(g, tokens, changed + 1))
             ranks = g.op("ScatterElements", ranks, changed, new)
-            return (at.size() > 0).squeeze(0), [tokens, words, ranks, done, done_words], []
+            if self.merges.early and not in_order:
+                early = _marked(g, early, look_up(g, words, changed), new)
+            return (at.size() > 0).squeeze(0), [tokens, words, ranks, done, done_words, early], []
 
         behind = g.concat([tokens, np.array([self.merges.no_token], np.int32)]).slice(1, END).sized_as(tokens)
         nothing = g.constant(np.zeros(0, np.int32))
         ranks = self._ranks_of(g, tokens, behind)
-        _, _, _, done, done_words = g.loop([tokens, words, ranks, nothing, nothing], one_round)
-        return done, done_words
+        early = zeros(g, count + 1)
+        if self.merges.early:
+            early = _marked(g, early, words, ranks)
+        _, _, _, done, done_words, early = g.loop([tokens, words, ranks, nothing, nothing, early], one_round)
+        return done, done_words, early
 
     def _ranks_of(self, g: Graph, left: Value, right: Value) -> Value:
         """:param left: int32 [P], numbers in a key. :param right: the same. :return: int32 [P]."""
@@ -84,11 +118,26 @@ class Merger:
         return rank.cast(np.int32).sized_as(left)
 
     def _are_safe(self, g: Graph, tokens: Value, at: Value, ranks: Value) -> Value:
-        """:param at: int32 [S], where pairs are. :param ranks: int32 [S], of these.
+        """:param at: int32 [S], where pairs are that have no lower one beside them, ascending.
+        :param ranks: int32 [S], of these.
         :return: bool [S], which are merged whatever happens around them.
         """
         before, left, right, behind = (look_up(g, tokens, at + i) for i in range(-1, 3))
         before, behind = look_up(g, self._lasts, before), look_up(g, self._firsts, behind)
         least = self._ranks_of(g, g.concat([before, right]), g.concat([left, behind])).reshape(2, -1)
-        safe = ranks < g.op("ReduceMin", least, np.array([0]), keepdims=0).of_rank(1)
+        least_left, least_right = (of.reshape(-1).sized_as(ranks) for of in g.op_many("Split", 2, least, num_outputs=2))
+        # Pairs that overlap are of one token many times. BPE takes the first two, the next two, and so on.
+        begins = ~at.equals(previous(g, at, GONE) + 1)
+        row = g.op("CumSum", begins.cast(np.int32), np.array(0)).of_rank(1) - 1
+        step = at - look_up(g, keep(g, at, begins), row)
+        # So a lowest merge on the left is the pair before it itself, but not before the first.
+        reliable = look_up(g, keep(g, ranks < least_left, begins), row)
+        safe = reliable & (ranks <= least_left) & (ranks <= least_right) & g.op("BitwiseAnd", step, 1).equals(0)
         return safe & g.op("BitwiseAnd", ranks, 1).equals(0) if self.merges.early else safe
+
+
+def _marked(g: Graph, early: Value, words: Value, ranks: Value) -> Value:
+    """:param early: int32 [M + 1]. :param words: int32 [S]. :param ranks: int32 [S].
+    :return: int32 [M + 1], with 1 for words that have a pair of which the rank does not tell that both are made before.
+    """
+    return g.op("ScatterElements", early, words, g.op("BitwiseAnd", ranks, 1), reduction="max").sized_as(early)

@@ -12,12 +12,16 @@ rounds as a word has symbols. Many merges at once give the same, where each of t
   of the pair's first token with a token before it that ends in this symbol have higher ranks, and so on the other side:
   then the pair is merged, whatever happens around it.
 
-The pair of the lowest rank of a word is always merged next.
+The pair of the lowest rank of a word is merged in any case, if its tokens are made by merges of lower ranks. A word
+with another pair is begun anew, and merged one pair after the other. GPT-2's and Qwen's merges have no such pairs; of
+Llama 3's 127,156 they are 90.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -69,22 +73,36 @@ def last_merges(vocabulary: Mapping[str, int], merges: Sequence[Pair]) -> dict[s
     made = {left + right for left, right in merges if left + right in vocabulary}
     last = {}
     for token in made:
-        parts, rank, pair = _merge_all(token, ranks)
-        if len(parts) == 1 and pair is not None:
+        left, rank, pair = _merge_all(token, ranks)
+        if left == 1 and pair is not None:
             last[token] = rank, pair
     return last
 
 
-def _merge_all(word: str, ranks: Mapping[Pair, int]) -> tuple[list[str], int, Pair | None]:
-    """:return: what a word becomes, and the last merge."""
-    parts, rank, pair = [*word], NEVER, None
-    while len(parts) > 1:
-        best, at = min((ranks.get((parts[i], parts[i + 1]), NEVER), i) for i in range(len(parts) - 1))
-        if best == NEVER:
-            break
-        rank, pair = best, (parts[at], parts[at + 1])
-        parts[at : at + 2] = ["".join(pair)]
-    return parts, rank, pair
+def _merge_all(word: str, ranks: Mapping[Pair, int]) -> tuple[int, int, Pair | None]:
+    """:return: how many tokens a word becomes, and the last merge."""
+    # By the place where each begins; None for what became part of the one before.
+    parts: list[str | None] = [*word]
+    ends, begins = [*range(1, len(word) + 1)], [*range(-1, len(word) - 1)]
+    waiting = [(ranks[pair], i) for i, pair in enumerate(pairwise(word)) if pair in ranks]
+    heapify(waiting)
+    left_over, rank, last = len(word), NEVER, None
+    while waiting:
+        found, at = heappop(waiting)
+        left, behind = parts[at], ends[at]
+        right = parts[behind] if left is not None and behind < len(word) else None
+        if left is None or right is None or ranks.get((left, right)) != found:
+            continue  # One of the two has become another since.
+        left_over, rank, last = left_over - 1, found, (left, right)
+        parts[at], parts[behind], ends[at] = left + right, None, ends[behind]
+        if ends[at] < len(word):
+            begins[ends[at]] = at
+        for place in (begins[at], at):
+            if place >= 0 and ends[place] < len(word):
+                new = ranks.get((parts[place] or "", parts[ends[place]] or ""))
+                if new is not None:
+                    heappush(waiting, (new, place))
+    return left_over, rank, last
 
 
 def read_merges(
@@ -99,8 +117,10 @@ def read_merges(
     highest: dict[str, int] = defaultdict(lambda: -1)
     for token in sorted(last, key=len):
         highest[token] = max(ranks[token], *(highest[part] for part in last[token][1]))
+    # Behind the ids what stands between words, then symbols, then none.
     tokens = max(vocabulary.values()) + 1
-    stride = tokens + len(symbols) + 1
+    first_symbol = tokens + 1
+    stride = first_symbol + len(symbols) + 1
     values: dict[int, int] = {}
     for token, rank in ranks.items():
         left, right = last[token][1]
@@ -108,8 +128,8 @@ def read_merges(
         ids = vocabulary[left], vocabulary[right]
         values[ids[0] * stride + ids[1]] = 2 * rank + early
         for key in (
-            (tokens + symbols[left[-1]]) * stride + ids[1],
-            ids[0] * stride + tokens + symbols[right[0]],
+            (first_symbol + symbols[left[-1]]) * stride + ids[1],
+            ids[0] * stride + first_symbol + symbols[right[0]],
         ):
             values[key] = min(values.get(key, NEVER), 2 * rank)
     if 2 * len(ranks) >= NEVER:
@@ -118,11 +138,10 @@ def read_merges(
     factor, table, slots = build_by_products(keys)
     stored = table.keys.copy()
     stored[0, slots] += [*values.values()]
-    # The last number is no symbol's.
     firsts, lasts = np.full((2, tokens + 1), stride - 1, np.int32)
     for token, token_id in vocabulary.items():
         if token[:1] in symbols and token[-1:] in symbols:
-            firsts[token_id], lasts[token_id] = tokens + symbols[token[0]], tokens + symbols[token[-1]]
+            firsts[token_id], lasts[token_id] = (first_symbol + symbols[token[i]] for i in (0, -1))
     merged = np.array([vocabulary[token] for token in order], np.int32)
     early = any(value % 2 for value in values.values())
     return Merges(replace(table, keys=stored), factor, merged, firsts, lasts, stride, early)

@@ -13,7 +13,7 @@ from m2v_export.text.bpe.merges import Merges, last_merges, read_merges
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import AddedTable, added_table, kept_tokens
 from m2v_export.text.tables.composition import Composition, read_composition
-from m2v_export.text.tables.pages import paged
+from m2v_export.text.tables.pages import Pages, paged
 from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, SYMBOLS
 from m2v_export.text.tables.words import WordKeys, Words, store_words
 
@@ -50,7 +50,7 @@ class Contractions:
 class BpeTables:
     """:ivar expression: how text is cut into words.
     :ivar kinds: int32 [symbols], the kind of each byte that is a character, of added tokens and of the end.
-    :ivar page: int32 [8192]. :ivar kinds_of_code_point: int32 [pages * 256]; see ``paged``.
+    :ivar kinds_of_code_point: the kind of each code point.
     :ivar contractions: see there.
     :ivar added: the added tokens, which become symbols from SYMBOLS on.
     :ivar words: words that are one token, by their symbols, each and one more.
@@ -62,8 +62,7 @@ class BpeTables:
 
     expression: Expression
     kinds: Ints
-    page: Ints
-    kinds_of_code_point: Ints
+    kinds_of_code_point: Pages
     contractions: Contractions
     added: AddedTable | None
     words: Words
@@ -117,14 +116,12 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     kinds = kinds_of(expression)
     of_symbol = np.full(symbols, BOUNDARY, np.int32)
     of_symbol[:FIRST_CONTINUATION] = kinds[:FIRST_CONTINUATION]
-    page, of_code_point = paged(kinds)
     merges = read_merges(vocabulary, last, byte_of)
     raw = {tuple(token["content"].encode()): SYMBOLS + i for i, token in enumerate(tokens)}
     return BpeTables(
         expression=expression,
         kinds=of_symbol,
-        page=page,
-        kinds_of_code_point=of_code_point,
+        kinds_of_code_point=paged(kinds),
         contractions=_read_contractions(contractions(expression), symbols),
         added=added_table(raw, SYMBOLS),
         words=store_words(WordKeys(WIDTH, PACKED, packs), words),

@@ -38,7 +38,7 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: BpeTables, limits: 
         text = read_characters(g, symbols, offsets, tables)
     with g.stage("words"):
         begins = words_begin(g, text, tables.expression, tables.contractions)
-        words = _places(g, text.symbols, look_up(g, text.at, begins), tables)
+        words = places_of(g, text.symbols, look_up(g, text.at, begins), tables)
         ids, differs = WholeWords(g, tables.words).find(g, words)
         is_word = g.op("ScatterElements", zeros_like(text.kinds), begins, zeros_like(begins) + 1).sized_as(text.kinds)
         first_words = look_up(g, counted(g, is_word), text.starts)
@@ -59,7 +59,7 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: BpeTables, limits: 
         return finish(g, ids, offsets, limits.tokens, unknown)
 
 
-def _places(g: Graph, symbols: Value, places: Value, tables: BpeTables) -> WordPlaces:
+def places_of(g: Graph, symbols: Value, places: Value, tables: BpeTables) -> WordPlaces:
     """:param places: int32 [W + 2], the first byte of each word, the end and what is behind it."""
     codes = symbols + 1
     starts = places.slice(0, -1)

@@ -9,8 +9,8 @@ from m2v_export.graphs.arrays import counted_at, keep, look_up, places_where
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.decode import is_continuation
 from m2v_export.text.stages.repair import bytes_at
-from m2v_export.text.tables.pages import PAGE
-from m2v_export.text.tables.utf8 import AFTER, FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, MOST_BYTES, SYMBOLS
+from m2v_export.text.tables.pages import PAGE, Pages
+from m2v_export.text.tables.utf8 import AFTER, FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, MOST_BYTES, NEVER, SYMBOLS
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,6 @@ def decoded(g: Graph, symbols: Value, starts: Value) -> Decoded:
     return Decoded(at, own, several, code_points, counted_at(g, is_first, starts))
 
 
-def look_up_paged(
-    g: Graph, page: npt.NDArray[np.int32], values: npt.NDArray[np.int32], code_points: Value, name: str
-) -> Value:
-    """Look up what ``paged`` made. :param code_points: int32 [P]. :return: int32 [P]."""
-    first = look_up(g, g.constant(page, f"{name}_page"), code_points // PAGE)
-    return look_up(g, g.constant(values, name), first + g.op("BitwiseAnd", code_points, PAGE - 1))
-
-
 def to_utf8(g: Graph, code_points: Value) -> tuple[Value, Value]:
     """:param code_points: int32 [P], -1 for none. :return: int32 [B], int32 [P]: bytes, and how many each has."""
     sizes = (code_points >= 0).cast(np.int32)
@@ -75,7 +67,7 @@ def code_points_at(g: Graph, bytes_: Value) -> Value:
     Bytes are added up with their marker bits, as if all characters had four bytes; then the markers are taken off and
     the bytes too many divided away.
 
-    :param bytes_: int32 [4, L]. :return: int32 [L]; of bytes that are not UTF-8, less than 2^21.
+    :param bytes_: int32 [4, L]. :return: int32 [L]; of bytes that are not UTF-8, less than MOST_SAID.
     """
     bits = g.op("BitwiseAnd", bytes_, np.array([[0x7F], [0x3F], [0x3F], [0x3F]], np.int32))
     bits = g.op("MatMul", np.array([1 << 18, 1 << 12, 1 << 6, 1], np.int32), bits)
@@ -87,11 +79,20 @@ def code_points_at(g: Graph, bytes_: Value) -> Value:
     return g.op("BitwiseAnd", bits, look_up(g, mask, lead)) // look_up(g, divisor, lead)
 
 
+def look_up_pages(g: Graph, pages: Pages, code_points: Value, name: str) -> Value:
+    """:param code_points: int32 [L], less than MOST_SAID. :return: int32 [L], what the table has of each."""
+    begins = look_up(g, g.constant(pages.begins, f"{name}_page"), code_points // PAGE)
+    places = begins + g.op("BitwiseAnd", code_points, PAGE - 1)
+    return look_up(g, g.constant(pages.values, name), places)
+
+
 def _lead_tables() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """:return: int32 [258], int32 [258]: by lead byte, the bits that are the code point's, and what to divide by."""
     mask, divisor = np.zeros(SYMBOLS, np.int32), np.ones(SYMBOLS, np.int32)
     for lead in (*range(FIRST_CONTINUATION), *range(FIRST_LEAD, 256)):
-        followers = min(3, int(FOLLOWERS[lead]))
+        followers = int(FOLLOWERS[lead])
+        if followers == NEVER:
+            continue
         unused_bits = 6 * (3 - followers)
         own_bits = 7 if followers == 0 else 6 - followers
         mask[lead] = ((1 << (6 * followers + own_bits)) - 1) << unused_bits

@@ -16,7 +16,8 @@ class HashTable:
     ) -> None:
         """:param hashed: the type of what keys are hashed to. :param keys: the type of their parts."""
         self.spread = table.spread
-        self.displacements = g.constant(table.displacements.astype(hashed), f"{name}_displacements")
+        # Not in 16 bits: one of onnxruntime-web's bundles cannot widen these.
+        self.displacements = g.constant(table.displacements.astype(np.int32), f"{name}_displacements")
         # A slot's parts side by side, which one look at the memory finds.
         self.keys = g.constant(table.keys.T.reshape(-1).astype(keys), f"{name}_keys")
         self.parts = len(table.keys)
@@ -25,8 +26,8 @@ class HashTable:
         """:param hashed: [P], what keys are hashed to.
         :return: [P], of the same type: the slots where the keys are, if they are in the table.
         """
-        place, bucket = self.spread.on(hashed)
-        return place + look_up(g, self.displacements, bucket)
+        displacements = look_up(g, self.displacements, self.spread.buckets_of(hashed))
+        return self.spread.slots_of(hashed, displacements.cast(hashed.dtype))
 
     def keys_at(self, g: Graph, slots: Value) -> Value:
         """:param slots: [P]. :return: [parts, P]: the keys there, to compare with."""

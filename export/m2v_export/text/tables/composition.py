@@ -19,7 +19,7 @@ from tokenizers.normalizers import NFC, NFD
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.hashing import PerfectHash, build_by_products
 from m2v_export.text.tables.marks import HIGH_MARK, LOW_MARK, numbered_classes
-from m2v_export.text.tables.pages import MOST_SAID, paged
+from m2v_export.text.tables.pages import MOST_SAID, Pages, paged
 from m2v_export.text.tables.probe import CODE_POINTS, FENCE, PAGE_CHARACTERS, SURROGATES
 
 CLASSES = 1 << 8
@@ -42,7 +42,7 @@ Ints = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Composition:
-    """:ivar page: int32 [8192]. :ivar traits: int32 [pages * 256]; see ``paged``.
+    """:ivar traits: of each code point.
     :ivar of_ascii: int32 [128], the traits of the characters of one byte.
     :ivar decompositions: int32 [rows, most characters], of each code point and its class: ``code_point * CLASSES +
         class``; GONE behind them. The first row is no character's. What is decomposed into starters alone and composed
@@ -50,22 +50,22 @@ class Composition:
     :ivar hash: of int64 keys of two characters that become one, see ``KEY``. In its place there is the key + what they
         become.
     :ivar factor: what a key is multiplied by before it is hashed; the product wraps around.
-    :ivar inert: characters that are in a composed text just where they were in the text: nothing else becomes them, and
-        nothing before them takes them up.
+    :ivar takers: characters that take up something, or may.
+    :ivar restless: characters that are not in a composed text just where they were in the text: they become others, or
+        others become them, or what is before takes them up.
     """
 
-    page: Ints
-    traits: Ints
+    traits: Pages
     of_ascii: Ints
     decompositions: Ints
     hash: PerfectHash
     factor: int
-    inert: frozenset[str]
+    takers: frozenset[str]
+    restless: frozenset[str]
 
     def keeps(self, token: str) -> bool:
         """Whether a token is in a composed text just where it was in the text."""
-        takes = self.traits[self.page[ord(token[-1]) // PAGE_CHARACTERS] + ord(token[-1]) % PAGE_CHARACTERS] & TAKES
-        return self.inert.issuperset(token) and not takes
+        return self.restless.isdisjoint(token) and token[-1] not in self.takers
 
 
 @cache
@@ -93,7 +93,8 @@ def read_composition() -> Composition:
         traits[[ord(c) for c in characters]] += trait
 
     traits[[ord(c) for c in classes]] = [*classes.values()]
-    add(TAKES, {*roots, *(c for c, form in forms.items() if form[0] in roots)})
+    takers = {*roots, *(c for c, form in forms.items() if form[0] in roots)}
+    add(TAKES, takers)
     add(CONTINUES, {*continuing, *(c for c, form in forms.items() if form[0] in continuing)})
     add(SECOND, seconds)
     add(CHANGES, {c for c in forms if composed[c] != c})
@@ -106,8 +107,16 @@ def read_composition() -> Composition:
         decompositions[row, : len(forms[c])] = [ord(part) * CLASSES + classes.get(part, 0) for part in forms[c]]
     factor, table = _hashed(pairs)
     made = {part for c, form in composed.items() if form != c for part in form}
-    inert = frozenset(map(chr, np.flatnonzero(traits & ~TAKES == 0))) - {*forms} - made
-    return Composition(*paged(traits), traits[:128], decompositions, table, factor, inert)
+    restless = {*forms, *made, *map(chr, np.flatnonzero(traits & CONTINUES))}
+    return Composition(
+        traits=paged(traits),
+        of_ascii=traits[:128],
+        decompositions=decompositions,
+        hash=table,
+        factor=factor,
+        takers=frozenset(takers),
+        restless=frozenset(restless),
+    )
 
 
 _NFC, _NFD = NFC(), NFD()

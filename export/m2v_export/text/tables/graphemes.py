@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, models
 
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.hashing import PerfectHash, build_by_remainders
-from m2v_export.text.tables.pages import PAGE, paged
+from m2v_export.text.tables.pages import PAGE, Pages, paged
 from m2v_export.text.tables.probe import CODE_POINTS, FENCE, SURROGATES
 
 MOST_BYTES = 5
@@ -49,12 +49,11 @@ VIRAMA, KA, HEART, JOINER = "\u094d", "\u0915", "\u2764", "\u200d"
 
 @dataclass(frozen=True, eq=False)
 class Graphemes:
-    """:ivar page: int32 [8192]. :ivar marks: int32 [pages * 256], what each code point is; see ``paged``.
+    """:ivar marks: what each code point is.
     :ivar hash: keys of one part, see ``cluster_key``. :ivar codes: int32 [slots].
     """
 
-    page: npt.NDArray[np.int32]
-    marks: npt.NDArray[np.int32]
+    marks: Pages
     hash: PerfectHash
     codes: npt.NDArray[np.int32]
 
@@ -152,7 +151,7 @@ def read_graphemes(clusters: Clusters, codes: Mapping[str, int]) -> Graphemes:
     table, slots = build_by_remainders(keys, keys)
     stored = np.zeros(table.slots, np.int32)
     stored[slots] = [*codes.values()]
-    return Graphemes(*paged(clusters.marks), table, stored)
+    return Graphemes(paged(clusters.marks), table, stored)
 
 
 def _pages() -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Exact look-ups by integer keys: a perfect hash, made at export, and the keys compared in the graph.
 
-What a key is hashed to chooses a place and a bucket, and the bucket's displacement is added to the place: that is the
-slot (hash and displace: Pagh 1999). No two keys of the table share a slot, so one comparison tells whether a key is in
+What a key is hashed to chooses a place and a bucket, and from the place on the bucket's displacement leads to the slot
+(hash and displace: Pagh 1999). No two keys of the table share a slot, so one comparison tells whether a key is in
 the table: exact, not a matter of probability.
 """
 
@@ -17,13 +17,22 @@ from m2v_export.graphs.builder import Value
 from m2v_onnx.errors import ExportError
 
 LOAD = 0.9
-"""Keys a place: more take long to make, fewer make the file larger."""
+"""Keys a place where no slot comes after the last: more take long to make, fewer make the file larger."""
 
 MOST_DISPLACED = 1023
-"""Slots that a bucket's keys are moved by at most: enough to find free ones where one in ten is free."""
+"""Slots that a bucket's keys are moved by at most then: enough to find free ones where one in ten is free."""
+
+LOAD_AROUND = 0.995
+"""Keys a slot where the first slot comes after the last."""
+
+KEYS_A_BUCKET_AROUND = 6
+"""About, then."""
+
+MOST_AROUND = (1 << 16) - 1
+"""Slots that a bucket's keys are moved by at most then: as many as are soon looked through."""
 
 KEYS_A_BUCKET = 3
-"""About; fewer are displaced more easily, but need a larger table of displacements."""
+"""About, then; fewer are displaced more easily, but need a larger table of displacements."""
 
 NO_KEY = -1
 """In the slots without a key. Keys are not negative."""
@@ -31,8 +40,12 @@ NO_KEY = -1
 TRIES = 200
 """Ways to hash that are tried."""
 
+MORE_SLOTS, MORE_BUCKETS = 1000, 20
+"""With every try one more in so many slots, and in so many buckets: the more keys, the likelier some of them crowd, and
+where all buckets have some keys, as of numbers that follow each other, there are none for the last free slots."""
+
 MORE_PLACES = 200
-"""With every try one more in so many places: the more keys, the likelier some of them crowd."""
+"""With every try one more in so many places, where no slot comes after the last."""
 
 HALF, MIDDLE = 31, 24
 """Of an int64 so many bits, the highest, tell the place; the buckets are told by bits from the other on."""
@@ -42,7 +55,7 @@ Way = TypeVar("Way")
 
 
 class Spread(Protocol):
-    """From what a key is hashed to, to its place and its bucket."""
+    """From what a key is hashed to, to its place and its bucket, and from these to its slot."""
 
     @property
     def lowest(self) -> int:
@@ -50,40 +63,60 @@ class Spread(Protocol):
         ...
 
     @property
-    def places(self) -> int: ...
+    def slots(self) -> int: ...
 
     @property
     def buckets(self) -> int: ...
 
-    def of(self, hashed: Integers) -> tuple[Integers, Integers]:
-        """:param hashed: [n]. :return: int64 [n], int64 [n]."""
+    @property
+    def displaced(self) -> int:
+        """Slots that a bucket's keys are moved by at most."""
         ...
 
-    def on(self, hashed: Value) -> tuple[Value, Value]:
+    def of(self, hashed: Integers) -> tuple[Integers, Integers]:
+        """:param hashed: [n]. :return: int64 [n], int64 [n]: places and buckets."""
+        ...
+
+    def buckets_of(self, hashed: Value) -> Value:
         """As ``of``, in a graph; of the type of ``hashed``."""
+        ...
+
+    def slots_of(self, hashed: Value, displacements: Value) -> Value:
+        """In a graph.
+
+        :param hashed: [P]. :param displacements: [P], of the same type. :return: [P], of the same type.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Remainders:
-    """For int64: remainders by two primes, which spread keys evenly as they are."""
+    """For int64: remainders by primes, which spread keys evenly as they are. The first slot comes after the last."""
 
-    places: int
+    slots: int
     buckets: int
     lowest: int = 0
 
     @classmethod
     def tries(cls, count: int) -> "Iterable[Remainders]":
-        buckets, places = _prime(count // KEYS_A_BUCKET + 2), _prime(int(count / LOAD) + 8)
+        buckets, slots = _prime(count // KEYS_A_BUCKET_AROUND + 2), _prime(int(count / LOAD_AROUND) + 8)
         for _ in range(TRIES):
-            yield cls(places, buckets)
-            places = _prime(places + places // MORE_PLACES + 1)
+            yield cls(slots, buckets)
+            slots = _prime(slots + slots // MORE_SLOTS + 1)
+            buckets = max(buckets, _prime(min(buckets + buckets // MORE_BUCKETS + 1, count)))
+
+    @property
+    def displaced(self) -> int:
+        return min(self.slots - 1, MOST_AROUND)
 
     def of(self, hashed: Integers) -> tuple[Integers, Integers]:
-        return hashed % self.places, hashed % self.buckets
+        return hashed % self.slots, hashed % self.buckets
 
-    def on(self, hashed: Value) -> tuple[Value, Value]:
-        return hashed % self.places, hashed % self.buckets
+    def buckets_of(self, hashed: Value) -> Value:
+        return hashed % self.buckets
+
+    def slots_of(self, hashed: Value, displacements: Value) -> Value:
+        return (hashed + displacements) % self.slots
 
 
 @dataclass(frozen=True)
@@ -94,6 +127,11 @@ class HighBits:
     places: int
     buckets: int
     lowest: int = 0
+    displaced: int = MOST_DISPLACED
+
+    @property
+    def slots(self) -> int:
+        return self.places + self.displaced
 
     @classmethod
     def tries(cls, count: int) -> "Iterable[HighBits]":
@@ -107,15 +145,19 @@ class HighBits:
         share = (bits >> np.uint64(64 - HALF)).astype(np.int64) * self.places >> HALF
         return share, (bits >> np.uint64(MIDDLE)).astype(np.int64) & (self.buckets - 1)
 
-    def on(self, hashed: Value) -> tuple[Value, Value]:
-        g, bits = hashed.graph, hashed.cast(np.uint64)
+    def buckets_of(self, hashed: Value) -> Value:
+        return hashed.graph.op("BitwiseAnd", _shifted(hashed, MIDDLE), self.buckets - 1)
 
-        def shifted(values: Value, by: int) -> Value:
-            # For numbers without a sign alone; and onnxruntime 1.18 does not multiply those.
-            return g.op("BitShift", values.cast(np.uint64), by, direction="RIGHT").cast(np.int64)
+    def slots_of(self, hashed: Value, displacements: Value) -> Value:
+        return _shifted(_shifted(hashed, 64 - HALF) * self.places, HALF) + displacements
 
-        share = shifted(shifted(bits, 64 - HALF) * self.places, HALF)
-        return share, g.op("BitwiseAnd", shifted(bits, MIDDLE), self.buckets - 1)
+
+def _shifted(values: Value, by: int) -> Value:
+    """To the right. Only numbers without a sign are shifted; and onnxruntime 1.18 does not multiply those.
+
+    :param values: int64 [P]. :return: int64 [P].
+    """
+    return values.graph.op("BitShift", values.cast(np.uint64), by, direction="RIGHT").cast(np.int64)
 
 
 @dataclass(frozen=True)
@@ -125,14 +167,15 @@ class Bits:
 
     divisor: int
     buckets: int
+    displaced: int = MOST_DISPLACED
 
     @property
     def lowest(self) -> int:
         return -(2**31 // self.divisor)
 
     @property
-    def places(self) -> int:
-        return 1 - 2 * self.lowest
+    def slots(self) -> int:
+        return 1 - 2 * self.lowest + self.displaced
 
     @classmethod
     def for_keys(cls, count: int) -> "Bits":
@@ -143,8 +186,11 @@ class Bits:
         wide = hashed.astype(np.int64)
         return np.sign(wide) * (np.abs(wide) // self.divisor), wide & (self.buckets - 1)
 
-    def on(self, hashed: Value) -> tuple[Value, Value]:
-        return hashed // self.divisor, hashed.graph.op("BitwiseAnd", hashed, self.buckets - 1)
+    def buckets_of(self, hashed: Value) -> Value:
+        return hashed.graph.op("BitwiseAnd", hashed, self.buckets - 1)
+
+    def slots_of(self, hashed: Value, displacements: Value) -> Value:
+        return hashed // self.divisor + displacements
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,15 +213,14 @@ def build(keys: Integers, hashed: Integers, spread: Spread) -> tuple[PerfectHash
     :return: the table, and int64 [n], the slot of each key; None where there is none, for this way to hash.
     """
     place, bucket = spread.of(hashed)
-    slots = spread.places + MOST_DISPLACED
-    if len(np.unique(bucket * slots + place)) < len(place):
+    if len(np.unique(bucket * spread.slots + place)) < len(place):
         return None
-    displacements = _displace(bucket, place - spread.lowest, slots, spread.buckets)
+    displacements = _displace(bucket, place - spread.lowest, spread)
     if displacements is None:
         return None
     displacements -= spread.lowest  # No slot is negative.
-    found = place + displacements[bucket]
-    stored = np.full((len(keys), slots), NO_KEY, np.int64)
+    found = (place + displacements[bucket]) % spread.slots
+    stored = np.full((len(keys), spread.slots), NO_KEY, np.int64)
     stored[:, found] = keys
     return PerfectHash(spread, displacements, stored), found
 
@@ -224,27 +269,37 @@ def _prime(least: int) -> int:
 
 
 def _displace(
-    bucket: npt.NDArray[np.int64], place: npt.NDArray[np.int64], slots: int, buckets: int
+    bucket: npt.NDArray[np.int64], place: npt.NDArray[np.int64], spread: Spread
 ) -> npt.NDArray[np.int64] | None:
     """Find a displacement for each bucket, the fullest first, so that no two keys meet.
 
     :return: int64 [buckets], or None where a bucket found none.
     """
-    displacements = np.zeros(buckets, np.int64)
-    free = np.ones(slots, np.bool_)
+    slots, ways = spread.slots, spread.displaced + 1
+    displacements = np.zeros(spread.buckets, np.int64)
+    free = np.ones(2 * slots, np.bool_)  # Twice, for what goes around.
     order = np.argsort(bucket, kind="stable")
-    sizes = np.bincount(bucket, minlength=len(displacements))
+    sizes = np.bincount(bucket, minlength=spread.buckets)
     members = np.split(place[order], np.cumsum(sizes)[:-1])
     for b in np.argsort(-sizes, kind="stable").tolist():
         places = members[b]
         if not len(places):
             break
-        fits = free[places[0] : places[0] + MOST_DISPLACED + 1].copy()
-        for other in places[1:]:
-            fits &= free[other : other + MOST_DISPLACED + 1]
-        found = int(np.argmax(fits))
-        if not fits[found]:
+        # Most find theirs among the first.
+        for some in (min(ways, FIRST_WAYS), ways):
+            fits = free[places[0] : places[0] + some].copy()
+            for other in places[1:]:
+                fits &= free[other : other + some]
+            found = int(np.argmax(fits))
+            if fits[found]:
+                break
+        else:
             return None
         displacements[b] = found
-        free[places + found] = False
+        taken = (places + found) % slots
+        free[taken] = free[taken + slots] = False
     return displacements
+
+
+FIRST_WAYS = 1024
+"""Displacements that are looked at before all others."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from m2v_export.text.tables.added import AddedTable
 from m2v_export.text.tables.alphabet import DROPPED, SEPARATOR, Alphabet
 from m2v_export.text.tables.graphemes import Clusters, Graphemes, read_graphemes
-from m2v_export.text.tables.pages import paged
+from m2v_export.text.tables.pages import Pages, paged
 from m2v_export.text.tables.probe import CODE_POINTS, Characters, Kind
 from m2v_export.text.tables.utf8 import AFTER, SYMBOLS
 
@@ -18,15 +18,14 @@ class CodeTables:
     """What becomes of each character.
 
     :ivar of_byte: int32 [258], codes of the ASCII characters, of AFTER and PADDING, and DROPPED for bytes from 128 on.
-    :ivar page: int32 [8192]. :ivar of_code_point: int32 [pages * 256], codes; see ``paged``.
+    :ivar of_code_point: codes.
     :ivar expansions: int32 [characters, most codes], codes of those characters that become several; DROPPED at the end.
     :ivar flagged: the first row of those without which no cluster matters, with what they become alone.
     :ivar graphemes: the clusters that are looked up as a whole; None for none.
     """
 
     of_byte: npt.NDArray[np.int32]
-    page: npt.NDArray[np.int32]
-    of_code_point: npt.NDArray[np.int32]
+    of_code_point: Pages
     expansions: npt.NDArray[np.int32]
     flagged: int
     graphemes: Graphemes | None
@@ -88,4 +87,4 @@ def read_codes(
     longest = max(map(len, rows), default=0)
     table = np.array([[*codes, *[DROPPED] * (longest - len(codes))] for codes in rows], np.int32)
     graphemes = read_graphemes(clusters, cluster_codes) if clusters else None
-    return CodeTables(of_byte, *paged(of_code_point), table.reshape(len(rows), longest), len(expansions), graphemes)
+    return CodeTables(of_byte, paged(of_code_point), table.reshape(len(rows), longest), len(expansions), graphemes)

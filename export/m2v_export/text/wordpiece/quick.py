@@ -12,14 +12,14 @@ from m2v_export.graphs.arrays import END, counted, keep, look_up, positions
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.decode import decode
 from m2v_export.text.stages.normalize.codes import flagged_codes
-from m2v_export.text.stages.words import WholeWords, begin_at, narrow_codes, nodes_of, whole_ids
+from m2v_export.text.stages.words import begin_at, narrow_codes, nodes_of, whole_ids
 from m2v_export.text.tables.alphabet import DROPPED
 from m2v_export.text.tables.normalization import Normalization
 from m2v_export.text.tables.utf8 import PADDED
-from m2v_export.text.tables.words import WordKeys
 from m2v_export.text.wordpiece.pieces.chains import follow
 from m2v_export.text.wordpiece.pieces.merge import merge_at_codes
 from m2v_export.text.wordpiece.pieces.search import Pieces
+from m2v_export.text.wordpiece.whole import WholeWords
 
 QUICK_BYTES = 4096
 """Bytes up to which it is quicker."""
@@ -56,7 +56,7 @@ def quick_ids(
             narrow = narrow_codes(g, nodes, alphabet)
             starts = places.slice(0, -1)
             ends = places.slice(1, END).sized_as(starts)
-            ids, differs = whole_words.search(g, keys_of(g, whole_words.keys, codes, narrow, starts, ends))
+            whole, differs = whole_words.find_by_codes(g, codes, narrow, starts, ends)
             unfound = positions(g, differs)
 
         def matched(g: Graph) -> list[Value]:
@@ -70,11 +70,11 @@ def quick_ids(
             sizes = look_up(g, ends - starts, unfound)
             done, reached = follow(g, pieces, values, jump, counted(g, sizes), sizes, longest_word)
             at, values = look_up(g, at, reached), look_up(g, values, reached)
-            values, tokens = merge_at_codes(g, codes, starts, ids + pieces.value(0), at, values, text_starts)
+            values, tokens = merge_at_codes(g, codes, starts, whole, at, values, text_starts)
             return [done, pieces.ids(values), tokens]
 
         def all_found(g: Graph) -> list[Value]:
-            return [is_simple, *whole_ids(g, ids, nodes, text_starts, alphabet)]
+            return [is_simple, *whole_ids(g, pieces.ids(whole), nodes, text_starts, alphabet)]
 
         with g.stage("pieces"):
             return g.if_(g.op("Size", unfound) > 1, matched, all_found)
@@ -84,16 +84,3 @@ def quick_ids(
         return [is_simple, none, none]
 
     return g.if_(is_simple, simple, nothing)
-
-
-def keys_of(g: Graph, keys: WordKeys, codes: Value, narrow: Value, starts: Value, ends: Value) -> Value:
-    """The keys of whole words.
-
-    :param codes: int32 [C]. :param narrow: int32 [C], see ``narrow_codes``. :param starts: int32 [W + 1].
-    :param ends: int32 [W + 1], where the next words begin. :return: int32 [1 + packs, W + 1].
-    """
-    following = np.arange(1, keys.reach, dtype=starts.dtype)
-    places = g.op("Min", starts + following[:, None], ends)
-    mine = look_up(g, narrow, places.reshape(-1)).reshape(keys.packs, keys.packed, -1)
-    packs = g.op("MatMul", 1 << np.arange(keys.packed, dtype=np.int32) * keys.width, mine)
-    return g.concat([look_up(g, codes, starts).unsqueeze(0), packs])

@@ -13,7 +13,6 @@ from m2v_export.text.tables.marks import classes_of, moving_marks
 from m2v_export.text.tables.normalization import Normalization, read_codes
 from m2v_export.text.tables.probe import Characters, Kind, read_characters
 from m2v_export.text.tables.utf8 import SYMBOLS
-from m2v_export.text.tables.words import Words, read_words
 from m2v_export.text.wordpiece.trie import Trie, read_trie
 
 
@@ -22,15 +21,13 @@ class WordPieceTables:
     """What the graph knows of a WordPiece tokenizer.
 
     :ivar normalization: bytes to codes.
-    :ivar words: whole words.
-    :ivar trie: pieces.
+    :ivar trie: whole words and pieces.
     :ivar unk_id: id of the unknown token.
     :ivar unk_is_piece: whether it is a piece of words that are known, too.
     :ivar longest_word: characters of the longest word that is not unknown for its length.
     """
 
     normalization: Normalization
-    words: Words
     trie: Trie
     unk_id: int
     unk_is_piece: bool
@@ -110,9 +107,6 @@ def read_words_and_pieces(
     in_codes = {
         tuple(alphabet.codes[c] for c in content): alphabet.added[token] for token, content in normalized.items()
     }
-    whole = read_words(alphabet, words)
-    # Without pieces inside words only those are searched for that are too long to be found whole.
-    searched = {piece: i for piece, i in begins.items() if insides or len(piece) >= whole.keys.reach}
     return WordPieceTables(
         normalization=Normalization(
             alphabet=alphabet,
@@ -121,8 +115,7 @@ def read_words_and_pieces(
             normalized=added_table(in_codes, alphabet.size),
             mark_classes=classes_of(alphabet) if sorts_marks else None,
         ),
-        words=whole,
-        trie=read_trie(alphabet, coded(searched), coded(insides), max([unk_id, *words.values(), *insides.values()])),
+        trie=read_trie(alphabet, coded(begins), coded(insides), words),
         unk_id=unk_id,
         unk_is_piece=unk_id in {*begins.values(), *insides.values()},
         longest_word=min(longest_word, LONGEST_WORD),

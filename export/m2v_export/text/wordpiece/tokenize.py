@@ -11,11 +11,12 @@ from m2v_export.text.limits import Limits
 from m2v_export.text.stages.cut import decode_and_cut
 from m2v_export.text.stages.normalize.codes import codes_of
 from m2v_export.text.stages.truncate import finish
-from m2v_export.text.stages.words import WholeWords, WordPlaces, split_words, whole_ids
+from m2v_export.text.stages.words import WordPlaces, split_words, whole_ids
 from m2v_export.text.wordpiece.pieces.match import match_pieces
 from m2v_export.text.wordpiece.pieces.search import Pieces
 from m2v_export.text.wordpiece.quick import QUICK_BYTES, quick_ids
 from m2v_export.text.wordpiece.tables import WordPieceTables
+from m2v_export.text.wordpiece.whole import WholeWords
 
 
 def build_ids(g: Graph, utf8: Value, offsets: Value, tables: WordPieceTables, limits: Limits) -> tuple[Value, Value]:
@@ -24,10 +25,10 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: WordPieceTables, li
     :param utf8: uint8 [T], the texts' bytes, end to end. :param offsets: int64 [N], where each text starts.
     :return: int64 [T'], int64 [N]: ids, and where each text's begin.
     """
-    with g.stage("words"):
-        whole_words = WholeWords(g, tables.words)
     with g.stage("pieces"):
         pieces = Pieces(g, tables.trie, tables.alphabet, tables.unk_id)
+    with g.stage("words"):
+        whole_words = WholeWords(g, pieces)
 
     def thorough(g: Graph) -> list[Value]:
         return list(_thorough_ids(g, utf8, offsets, tables, whole_words, pieces, limits))
@@ -70,9 +71,10 @@ def _thorough_ids(
         begins, starts = codes_of(g, symbols, offsets, tables.normalization)
     with g.stage("words"):
         words = split_words(g, begins, tables.alphabet)
-        ids, differs = whole_words.find(g, words)
+        whole, differs = whole_words.find(g, words)
     with g.stage("pieces"):
-        ids, offsets, unknown = _match_pieces(g, pieces, words, ids, positions(g, differs), starts, tables.longest_word)
+        unfound = positions(g, differs)
+        ids, offsets, unknown = _match_pieces(g, pieces, words, whole, unfound, starts, tables.longest_word)
     with g.stage("truncate"):
         if limits.left_out is None:
             return finish(g, ids, offsets, limits.tokens, None)
@@ -81,20 +83,21 @@ def _thorough_ids(
 
 
 def _match_pieces(
-    g: Graph, pieces: Pieces, words: WordPlaces, ids: Value, unfound: Value, text_starts: Value, longest_word: int
+    g: Graph, pieces: Pieces, words: WordPlaces, whole: Value, unfound: Value, text_starts: Value, longest_word: int
 ) -> list[Value]:
     """Words that were not found whole become their pieces.
 
-    :param ids: int32 [W + 1]. :param unfound: int64 [M], which words were not found; the last is the end.
+    :param whole: int32 [W + 1], see ``WholeWords.find``.
+    :param unfound: int64 [M], which words were not found; the last is the end.
     :param text_starts: int32 [N], where each text begins in the codes.
     :return: int32 [T], int32 [N], bool []: ids, where each text's begin, and whether a word is unknown.
     """
 
     def match(g: Graph) -> list[Value]:
-        return list(match_pieces(g, pieces, words, ids, unfound, text_starts, longest_word))
+        return list(match_pieces(g, pieces, words, whole, unfound, text_starts, longest_word))
 
     def all_found(g: Graph) -> list[Value]:
-        return [*whole_ids(g, ids, words.nodes, text_starts, pieces.alphabet), some_unfound]
+        return [*whole_ids(g, pieces.ids(whole), words.nodes, text_starts, pieces.alphabet), some_unfound]
 
     some_unfound = g.op("Size", unfound) > 1
     return g.if_(some_unfound, match, all_found)

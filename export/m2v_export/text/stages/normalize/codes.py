@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from m2v_export.graphs.arrays import any_of, counted_at, keep, look_up, places_of_all, places_where
 from m2v_export.graphs.builder import Graph, Value
-from m2v_export.text.stages.code_points import code_points_at, look_up_paged
+from m2v_export.text.stages.code_points import code_points_at, look_up_pages
 from m2v_export.text.stages.normalize.added import mark_added, may_begin
 from m2v_export.text.stages.normalize.graphemes import join_clusters
 from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM, Leads, are_few, closed, codes_in_place
@@ -210,7 +210,7 @@ def _special_codes(
 
 def _codes_at(g: Graph, bytes_: Value, tables: CodeTables) -> Value:
     """:param bytes_: int32 [4, L], those from where characters begin. :return: int32 [L], their codes."""
-    return look_up_paged(g, tables.page, tables.of_code_point, code_points_at(g, bytes_), "code_of_code_point")
+    return look_up_pages(g, tables.of_code_point, code_points_at(g, bytes_), "code_of_code_point")
 
 
 def without_dropped(g: Graph, codes: Value, starts: Value) -> tuple[Value, Value]:

@@ -9,7 +9,7 @@ import numpy as np
 from m2v_export.graphs.arrays import END, any_of, counted, keep, look_up, places_where, previous, zeros, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import characters_of
-from m2v_export.text.stages.code_points import Decoded, decoded, look_up_paged, to_utf8
+from m2v_export.text.stages.code_points import Decoded, decoded, look_up_pages, to_utf8
 from m2v_export.text.stages.hashing import HashTable
 from m2v_export.text.stages.normalize.marks import sorted_by_class
 from m2v_export.text.tables.composition import CHANGES, CLASSES, CONTINUES, GONE, KEY, ROW, SECOND, TAKES, Composition
@@ -21,7 +21,7 @@ def composed(g: Graph, symbols: Value, text: Decoded, tables: Composition) -> tu
     """:param symbols: int32 [T + PADDED], UTF-8; an added token, a symbol by itself, ends what is composed.
     :param text: its characters. :return: the same, composed: int32 [U + PADDED], and its characters.
     """
-    traits = look_up_paged(g, tables.page, tables.traits, text.code_points, "traits")
+    traits = look_up_pages(g, tables.traits, text.code_points, "traits")
     cared = _has(traits, CONTINUES + CHANGES)
 
     def unchanged(g: Graph) -> list[Value]:

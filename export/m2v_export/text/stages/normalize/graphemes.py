@@ -4,7 +4,7 @@ import numpy as np
 
 from m2v_export.graphs.arrays import keep, later, look_up, places_where, zeros_like
 from m2v_export.graphs.builder import Graph, Value
-from m2v_export.text.stages.code_points import code_points_at, look_up_paged
+from m2v_export.text.stages.code_points import code_points_at, look_up_pages
 from m2v_export.text.stages.decode import is_continuation
 from m2v_export.text.stages.hashing import HashTable
 from m2v_export.text.stages.repair import bytes_at
@@ -41,7 +41,7 @@ def join_clusters(g: Graph, symbols: Value, codes: Value, is_token: Value, start
     begins_one = ~is_continuation(symbols.slice(0, -CHARACTER_BYTES))
     at = places_where(g, begins_one)
     characters = code_points_at(g, bytes_at(g, symbols, at))
-    marks = look_up_paged(g, tables.page, tables.marks, characters, "grapheme_marks")
+    marks = look_up_pages(g, tables.marks, characters, "grapheme_marks")
     marks = g.op("Where", keep(g, is_token.slice(0, -CHARACTER_BYTES), begins_one), np.array(BREAKS, np.int32), marks)
     is_first = g.op("ScatterElements", zeros_like(symbols), starts, zeros_like(starts) + 1)
     joined = _joined(g, marks, look_up(g, is_first, at) > 0)

@@ -24,7 +24,7 @@ def match_by_chains(
     g: Graph,
     pieces: Pieces,
     words: WordPlaces,
-    ids: Value,
+    whole: Value,
     starts: Value,
     sizes: Value,
     too_long: Callable[[Graph], Value],
@@ -33,7 +33,7 @@ def match_by_chains(
 ) -> tuple[Value, Value, Value]:
     """Put the pieces of some words in the place of these words.
 
-    :param ids: int32 [W + 1], of the others.
+    :param whole: int32 [W + 1], of the others, see ``WholeWords.find``.
     :param starts: int32 [M], M > 0, each word's place in the codes, ascending; the last is the end.
     :param sizes: int32 [M], places of each of these words; of one that is too long not all are needed.
     :param too_long: int32 [M], 1 for words that are unknown for their length. :param longest_word: its characters.
@@ -64,7 +64,7 @@ def match_by_chains(
         return [places.at, emitted, g.op("ReduceMax", unknown, keepdims=0) > 0]
 
     at, emitted, has_unknown = g.if_(done, followed, doubling)
-    merged, tokens = merge_at_codes(g, words.codes, words.starts, ids + pieces.value(0), at, emitted, text_starts)
+    merged, tokens = merge_at_codes(g, words.codes, words.starts, whole, at, emitted, text_starts)
     return pieces.ids(merged), tokens, has_unknown
 
 

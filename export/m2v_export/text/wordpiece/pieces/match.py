@@ -25,15 +25,15 @@ def match_pieces(
     g: Graph,
     pieces: Pieces,
     words: WordPlaces,
-    ids: Value,
+    whole: Value,
     unfound: Value,
     text_starts: Value,
     longest_word: int,
 ) -> tuple[Value, Value, Value]:
     """Put the pieces of some words in the place of these words.
 
-    :param ids: int32 [W + 1], of the others. :param unfound: int64 [M], M > 0, which words, ascending; the last is the
-        end.
+    :param whole: int32 [W + 1], of the others, see ``WholeWords.find``. :param unfound: int64 [M], M > 0, which words,
+        ascending; the last is the end.
     :param text_starts: int32 [N], where each text begins in the codes.
     :param longest_word: longer words are unknown.
     :return: int32 [T], int32 [N], bool []: ids, where each text's begin, and whether a word is unknown.
@@ -47,10 +47,10 @@ def match_pieces(
         return ((gaps > longest_word) & is_part(g, last, pieces.alphabet)).cast(np.int32)
 
     def many(g: Graph) -> list[Value]:
-        return list(match_in_rounds(g, pieces, words, ids, unfound, starts, too_long(g), text_starts))
+        return list(match_in_rounds(g, pieces, words, pieces.ids(whole), unfound, starts, too_long(g), text_starts))
 
     def few(g: Graph) -> list[Value]:
-        return list(match_by_chains(g, pieces, words, ids, starts, sizes, too_long, longest_word, text_starts))
+        return list(match_by_chains(g, pieces, words, whole, starts, sizes, too_long, longest_word, text_starts))
 
     are_many = g.op("Size", unfound) > FEW_WORDS
     if longest_word >= LONGEST_IN_ROUNDS:

@@ -8,7 +8,7 @@ from m2v_export.graphs.arrays import keep, look_up, places_where
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.hashing import HashTable
 from m2v_export.text.tables.alphabet import Alphabet
-from m2v_export.text.wordpiece.trie import NODE, Trie
+from m2v_export.text.wordpiece.trie import Trie
 
 Windows = Callable[[Graph, Value], Value]
 """The graph, int32 or int64 [Q], places: int64 [Q], the codes behind each, above the bits of a node; of a place that
@@ -50,14 +50,14 @@ class Pieces:
 
         def one_window(g: Graph, _: Value, values: Value, reach: Value) -> tuple[Value, list[Value], list[Value]]:
             # Where full windows lead to nodes, so many characters further.
-            here = places_where(g, values >= NODE)
+            here = places_where(g, values >= self.trie.node)
             window = windows(g, look_up(g, at, here) + reach)
-            found = self._within(g, window, look_up(g, values, here) - NODE)
+            found = self._within(g, window, look_up(g, values, here) - self.trie.node)
             values = g.op("ScatterElements", values, here, found)
-            return _has_nodes(g, values), [values, reach + self.trie.window], []
+            return self._has_nodes(g, values), [values, reach + self.trie.window], []
 
         reach = g.constant(np.array(self.trie.window, at.dtype))
-        return g.loop([values, reach], one_window, condition=_has_nodes(g, values))[0]
+        return g.loop([values, reach], one_window, condition=self._has_nodes(g, values))[0]
 
     def longest_of_two(self, g: Graph, windows: Windows, at: Value, nodes: Value, here: Value) -> Value:
         """As ``longest`` for all places of some words, but no piece where two windows are not enough to tell, for few
@@ -71,15 +71,17 @@ class Pieces:
             return values
 
         def one_more(g: Graph) -> list[Value]:
-            mine = keep(g, here, values >= NODE)
+            mine = keep(g, here, values >= self.trie.node)
             # As many places further is still the same word.
-            found = self._within(g, look_up(g, window, mine + self.trie.window), look_up(g, values, mine) - NODE)
+            found = self._within(
+                g, look_up(g, window, mine + self.trie.window), look_up(g, values, mine) - self.trie.node
+            )
             if self.trie.windows > 2:
                 # A node's number instead.
-                found = g.op("BitwiseAnd", found, NODE - 1)
+                found = g.op("BitwiseAnd", found, self.trie.node - 1)
             return [g.op("ScatterElements", values, mine, found)]
 
-        return g.if_(_has_nodes(g, values), one_more, lambda g: [values])[0]
+        return g.if_(self._has_nodes(g, values), one_more, lambda g: [values])[0]
 
     def _within(self, g: Graph, window: Value, nodes: Value) -> Value:
         """As ``longest``, at most a window further.
@@ -96,6 +98,10 @@ class Pieces:
         leads = (look_up(g, self.values, slots) * found).reshape(trie.window, -1)
         longest = g.op("ReduceMax", leads, np.array([0]), keepdims=0)
         return g.op("Max", longest, look_up(g, self.node_values, nodes))
+
+    def _has_nodes(self, g: Graph, values: Value) -> Value:
+        """:param values: int32 [Q]. :return: bool [], whether full windows lead to nodes somewhere."""
+        return g.op("ReduceMax", values, keepdims=0) >= self.trie.node
 
     def by_packs(self, packs: Value) -> Windows:
         """:param packs: int32 [C], see ``pack_codes``."""
@@ -116,8 +122,3 @@ class Pieces:
             return g.op("MatMul", factors, mine.reshape(len(begins), -1))
 
         return windows
-
-
-def _has_nodes(g: Graph, values: Value) -> Value:
-    """:param values: int32 [Q]. :return: bool [], whether full windows lead to nodes somewhere."""
-    return g.op("ReduceMax", values, keepdims=0) >= NODE

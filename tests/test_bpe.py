@@ -1,0 +1,235 @@
+"""Byte-level BPE inside a graph against `tokenizers`."""
+
+import json
+import random
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
+
+from m2v_export.graphs.builder import Graph
+from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer
+from m2v_export.text.bpe import BpeTables, build_ids, read_tables
+from m2v_export.text.bpe.expressions import EXPRESSIONS, GPT2
+from m2v_export.text.bpe.merges import last_merges
+from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_onnx.ort import onnxruntime as ort
+from tests.conftest import CORPUS
+from tests.text_helpers import graph_ids, reference_ids, session_of
+from tests.texts import TEXTS
+
+_, QWEN, LLAMA = EXPRESSIONS
+ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def byte_level(expression: str) -> pre_tokenizers.PreTokenizer:
+    if expression == GPT2:
+        return pre_tokenizers.ByteLevel(add_prefix_space=False)
+    split = pre_tokenizers.Split(Regex(expression), "isolated")
+    return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def trained(expression: str) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = byte_level(expression)
+    trainer = trainers.BpeTrainer(
+        vocab_size=1200, initial_alphabet=ALPHABET, special_tokens=["<|end|>", "<|x"], show_progress=False
+    )
+    tokenizer.train_from_iterator([*CORPUS, *TEXTS] * 2, trainer)
+    return tokenizer
+
+
+def with_model(tokenizer: Tokenizer, **changes: Any) -> Tokenizer:
+    config = json.loads(tokenizer.to_str())
+    config["model"] |= changes
+    return Tokenizer.from_str(json.dumps(config))
+
+
+@cache
+def like_gpt2() -> Tokenizer:
+    return trained(GPT2)
+
+
+@cache
+def like_qwen() -> Tokenizer:
+    return trained(QWEN)
+
+
+@cache
+def like_llama() -> Tokenizer:
+    """Made of a vocabulary alone, as tiktoken's are: every way to put a token together is a merge, by the token's rank.
+    Some tokens cannot be put together, and are words of their own, one of them a long one.
+    """
+    tokenizer = trained(LLAMA)
+    vocab: dict[str, int] = json.loads(tokenizer.to_str())["model"]["vocab"]
+    vocab |= {token: len(vocab) + i for i, token in enumerate(("Ġwhalezz", "qqxq", "ĠMoby-Dickish", "Ġ" + "zq" * 12))}
+    pairs = [
+        [token[:i], token[i:]]
+        for token in sorted(vocab, key=lambda token: vocab[token])
+        for i in range(1, len(token))
+        if token[:i] in vocab and token[i:] in vocab and "<|" not in token
+    ]
+    return with_model(tokenizer, vocab=vocab, merges=pairs, ignore_merges=True)
+
+
+@cache
+def like_roberta() -> Tokenizer:
+    """A blank is put before each text, and behind each added token."""
+    tokenizer = trained(GPT2)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return tokenizer
+
+
+TOKENIZERS = {"GPT-2": like_gpt2, "Qwen": like_qwen, "Llama 3": like_llama, "RoBERTa": like_roberta}
+
+
+@cache
+def tables(name: str) -> BpeTables:
+    tokenizer = TOKENIZERS[name]()
+    return read_tables(tokenizer, json.loads(tokenizer.to_str()))
+
+
+def session_with(
+    its: BpeTables, max_length: int | None = None, unk_token_id: int | None = None
+) -> ort.InferenceSession:
+    g = Graph()
+    utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
+    ids, starts = build_ids(g, utf8, offsets, its, Limits.of(max_length, 6, unk_token_id))
+    g.output(ids, "input_ids", ["I"])
+    g.output(starts, "token_offsets", ["N"])
+    return session_of(g.model({}))
+
+
+session = cache(lambda name, max_length=None: session_with(tables(name), max_length))
+
+
+def assert_exact(name: str, texts: Sequence[str | bytes], max_length: int | None = None) -> None:
+    assert_same(TOKENIZERS[name](), session(name, max_length), texts, max_length)
+
+
+def assert_same(
+    tokenizer: Tokenizer, graph: ort.InferenceSession, texts: Sequence[str | bytes], max_length: int | None = None
+) -> None:
+    expected = reference_ids(tokenizer, texts, None, max_length)
+    for batch in (256, 1):
+        of = texts if batch > 1 else texts[:200]
+        found = graph_ids(graph, of, batch)
+        wrong = [(text, got, due) for text, got, due in zip(of, found, expected, strict=False) if got != due]
+        assert not wrong, f"{len(wrong)} of {len(of)} texts differ in batches of {batch}, the first: {wrong[0]!r}"
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_texts(name: str) -> None:
+    assert_exact(
+        name, [*TEXTS, *CORPUS, *fuzzed_texts(TOKENIZERS[name](), 1500), "", " ", "\t\n", "<|end|>", "<|x <|end"]
+    )
+
+
+@pytest.mark.parametrize("name", ["GPT-2", "Llama 3"])
+def test_every_code_point(name: str) -> None:
+    """A third of them; the export checks them all."""
+    assert_exact(name, list(code_point_texts())[::3])
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_where_words_begin(name: str) -> None:
+    """What the regular expressions tell apart, in every order."""
+    parts = ["'", "'s", "'S", "'ll", "'Re", "'ſ", "'x", "a", "ve", "é", "漢", "1", "23", "4567", "²", "!", "?!", "_"]
+    parts += [" ", "  ", "\t", "\u00a0", "\n", "\r\n", "\u0085", "\u2028", "<|end|>", "<|x", "\u0301", "😀"]
+    rng = random.Random(4)
+    assert_exact(name, ["".join(rng.choices(parts, k=rng.randint(1, 9))) for _ in range(6000)])
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_cut_and_truncated(name: str) -> None:
+    texts = [*TEXTS, *CORPUS, *fuzzed_texts(TOKENIZERS[name](), 200, seed=1)]
+    assert_exact(name, [*texts, *(text * 40 for text in texts[:60])], max_length=16)
+
+
+@pytest.mark.parametrize("name", ["Qwen", "RoBERTa"])
+def test_bytes_that_are_no_utf8(name: str) -> None:
+    assert_exact(name, list(invalid_texts(300)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_merges_in_any_order(seed: int) -> None:
+    """Merges that no training makes: several for one token, some of lower ranks than those that make their parts."""
+    rng = random.Random(seed)
+    letters = "abcd"[: 2 + seed % 3]
+    tokens = {"".join(rng.choices(letters, k=rng.randint(2, 6))) for _ in range(40)}
+    vocab = {token: i for i, token in enumerate([*ALPHABET, *sorted(tokens)])}
+    pairs = [(token[:i], token[i:]) for token in tokens for i in range(1, len(token))]
+    pairs = [pair for pair in pairs if pair[0] in vocab and pair[1] in vocab]
+    rng.shuffle(pairs)
+    tokenizer = Tokenizer(models.BPE(vocab, pairs))
+    tokenizer.pre_tokenizer = byte_level(GPT2)
+    words = ["".join(rng.choices(letters, k=rng.choice((3, 8, 20, 60)))) for _ in range(1500)]
+    its = read_tables(tokenizer, json.loads(tokenizer.to_str()))
+    assert_same(tokenizer, session_with(its), words)
+
+
+def test_long_words() -> None:
+    """Words as long as a page, and many of one letter, beside short ones."""
+    rng = random.Random(2)
+    words = ["a" * n for n in (2, 15, 16, 17, 100, 3000)] + ["ab" * 500, "漢字" * 300, "é" * 257]
+    words += ["".join(rng.choices("etaoinshrdlu", k=2000)) for _ in range(5)]
+    assert_exact("GPT-2", [*words, " ".join(words), *CORPUS[:50]])
+
+
+def test_no_texts_and_the_unknown_token() -> None:
+    for texts in ([], [""], ["", "", ""]):
+        assert graph_ids(session("GPT-2"), texts) == [[] for _ in texts]
+    left_out = like_gpt2().token_to_id("Ġthe")
+    graph = session_with(tables("GPT-2"), unk_token_id=left_out)
+    assert graph_ids(graph, CORPUS) == reference_ids(like_gpt2(), CORPUS, left_out, None)
+
+
+def test_merges_that_never_happen_are_left_out() -> None:
+    """Of the ways to put a token together one is the last when it is tokenized alone."""
+    vocab = {token: i for i, token in enumerate(("a", "b", "c", "ab", "bc", "abc", "cab"))}
+    last = last_merges(vocab, [("a", "b"), ("b", "c"), ("a", "bc"), ("ab", "c"), ("ca", "b"), ("c", "ab")])
+    assert last == {"ab": (0, ("a", "b")), "bc": (1, ("b", "c")), "abc": (3, ("ab", "c")), "cab": (5, ("c", "ab"))}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": {"dropout": 0.1}}, "model: dropout"),
+        ({"model": {"end_of_word_suffix": "</w>"}}, "model: end_of_word_suffix"),
+        ({"normalizer": {"type": "NFKC"}}, "normalizer: NFKC"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "expected ByteLevel or Split and ByteLevel, got Whitespace"),
+        ({"pre_tokenizer": {"use_regex": False}}, "expected ByteLevel or Split and ByteLevel"),
+    ],
+)
+def test_what_cannot_be_exact_is_refused_by_name(change: dict[str, Any], message: str) -> None:
+    config = json.loads(like_gpt2().to_str())
+    for part, value in change.items():
+        config[part] = {**config[part], **value} if "type" not in value else value
+    with pytest.raises(UnsupportedTokenizer, match=message):
+        read_tokenizer(Tokenizer.from_str(json.dumps(config)))
+
+
+def test_another_expression_is_refused() -> None:
+    tokenizer = Tokenizer.from_str(like_gpt2().to_str())
+    tokenizer.pre_tokenizer = byte_level(r"\p{L}+|\p{N}+")
+    with pytest.raises(UnsupportedTokenizer, match=r"pre_tokenizer: Split by '\\\\p\{L\}\+"):
+        read_tokenizer(tokenizer)
+
+
+def test_a_vocabulary_without_a_byte_is_refused() -> None:
+    vocab = json.loads(like_gpt2().to_str())["model"]["vocab"]
+    del vocab["Ģ"]
+    tokenizer = with_model(like_gpt2(), vocab=vocab, merges=[])
+    with pytest.raises(UnsupportedTokenizer, match="model: no token for the byte 0x80"):
+        read_tokenizer(tokenizer)
+
+
+@pytest.mark.parametrize("options", [{"lstrip": True}, {"single_word": True}, {"normalized": True}])
+def test_added_tokens_that_are_refused(options: dict[str, bool]) -> None:
+    tokenizer = Tokenizer.from_str(like_gpt2().to_str())
+    tokenizer.add_tokens([AddedToken("abc", **{"normalized": False} | options)])
+    with pytest.raises(UnsupportedTokenizer, match=f"added token 'abc': {next(iter(options))}"):
+        read_tokenizer(tokenizer)
