@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from m2v_onnx.errors import InvalidModelError, MissingExtraError
-from m2v_onnx.lazy import cached_property
+from m2v_onnx.lazy import lazy_property
 from m2v_onnx.model import LoadOptions, OnnxStaticModel, split_options
 from m2v_onnx.vectors.session import Vectors
 
@@ -48,7 +48,7 @@ class DescribedModel:
         dim = self.model.dim if "model" in vars(self) else self.wanted_dim
         return {**self.options, **({} if dim is None else {"dim": dim})}
 
-    @cached_property
+    @lazy_property
     def model(self) -> OnnxStaticModel:
         """:raises InvalidModelError: when its vectors have another length than the wanted one."""
         options = dict(self.options)

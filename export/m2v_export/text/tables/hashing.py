@@ -40,12 +40,12 @@ NO_KEY = -1
 TRIES = 200
 """Ways to hash that are tried."""
 
-MORE_SLOTS, MORE_BUCKETS = 1000, 20
-"""With every try one more in so many slots, and in so many buckets: the more keys, the likelier some of them crowd, and
-where all buckets have some keys, as of numbers that follow each other, there are none for the last free slots."""
-
 MORE_PLACES = 200
-"""With every try one more in so many places, where no slot comes after the last."""
+"""With every try of ``HighBits`` one more in so many places: the more keys, the likelier some of them crowd."""
+
+MORE_SLOTS, MORE_BUCKETS = 1000, 20
+"""The same for ``Remainders``, of slots and of buckets: where all buckets have some keys, as of numbers that follow
+each other, there are none for the last free slots."""
 
 HALF, MIDDLE = 31, 24
 """Of an int64 so many bits, the highest, tell the place; the buckets are told by bits from the other on."""
