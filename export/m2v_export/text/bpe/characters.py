@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m2v_export.graphs.arrays import any_of, counted_at, look_up, places_of_all, places_where
+from m2v_export.graphs.arrays import any_of, look_up, places_of_all, places_where
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe.tables import BpeTables
-from m2v_export.text.stages.code_points import code_points_at, look_up_pages
+from m2v_export.text.stages.code_points import decoded, look_up_pages
 from m2v_export.text.stages.decode import is_continuation
 from m2v_export.text.stages.normalize.added import mark_added
 from m2v_export.text.stages.normalize.codes import without_dropped
+from m2v_export.text.stages.normalize.compose import composed
 from m2v_export.text.stages.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
 from m2v_export.text.tables.added import BEGINNING, NO_STATE
 from m2v_export.text.tables.alphabet import DROPPED
@@ -75,14 +76,13 @@ def _with_care(g: Graph, symbols: Value, starts: Value, tables: BpeTables) -> li
         )
     if tables.prefix:
         symbols, starts = _with_blanks(g, symbols, starts)
-    is_first = ~is_continuation(symbols)
-    at = places_where(g, is_first)
-    own = look_up(g, symbols, at)
-    kinds = look_up(g, g.constant(tables.kinds, "kind_of_symbol"), own)
-    several = places_where(g, (own >= FIRST_LEAD) & (own < AFTER))
-    code_points = code_points_at(g, bytes_at(g, symbols, look_up(g, at, several)))
-    of_several = look_up_pages(g, tables.kinds_of_code_point, code_points, "kind_of_code_point")
-    return [symbols, at, g.op("ScatterElements", kinds, several, of_several), counted_at(g, is_first, starts)]
+    text = decoded(g, symbols, starts)
+    if tables.composition is not None:
+        # As good as before the blanks: these are in no pair, and nothing becomes one.
+        symbols, text = composed(g, symbols, text, tables.composition)
+    kinds = look_up(g, g.constant(tables.kinds, "kind_of_symbol"), text.own)
+    of_several = look_up_pages(g, tables.kinds_of_code_point, text.code_points, "kind_of_code_point")
+    return [symbols, text.at, g.op("ScatterElements", kinds, text.several, of_several), text.starts]
 
 
 def _with_blanks(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Value]:

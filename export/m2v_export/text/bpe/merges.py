@@ -21,13 +21,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
-from itertools import count, pairwise
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from m2v_export.text.errors import UnsupportedTokenizer
-from m2v_export.text.tables.hashing import HighBits, PerfectHash, first_built
+from m2v_export.text.tables.hashing import PerfectHash, build_by_products
 
 NEVER = 1 << 22
 """Above all ranks: no merge."""
@@ -135,12 +135,7 @@ def read_merges(
     if 2 * len(ranks) >= NEVER:
         raise UnsupportedTokenizer(f"model: {len(ranks)} merges, {NEVER // 2} fit")
     keys = np.array([*values], np.int64) * NEVER
-    rng = np.random.default_rng(0)
-    factors = (int(rng.integers(2**62)) * 2 + 1 for _ in count())
-    # Keys are much alike: a product that wraps around is not.
-    spreads = HighBits.tries(len(keys))
-    tries = ((factor, keys * np.int64(factor), spread) for factor, spread in zip(factors, spreads, strict=False))
-    factor, table, slots = first_built(keys[None], tries)
+    factor, table, slots = build_by_products(keys)
     stored = table.keys.copy()
     stored[0, slots] += [*values.values()]
     firsts, lasts = np.full((2, tokens + 1), stride - 1, np.int32)

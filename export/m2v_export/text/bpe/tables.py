@@ -12,6 +12,7 @@ from m2v_export.text.bpe.expressions import BOUNDARY, EXPRESSIONS, GPT2, Express
 from m2v_export.text.bpe.merges import Merges, last_merges, read_merges
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import AddedTable, added_table, kept_tokens
+from m2v_export.text.tables.composition import Composition, read_composition
 from m2v_export.text.tables.pages import Pages, paged
 from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, SYMBOLS
 from m2v_export.text.tables.words import WordKeys, Words, store_words
@@ -56,6 +57,7 @@ class BpeTables:
     :ivar of_byte: int32 [257], the token of each byte; at the end what stands between words.
     :ivar merges: how tokens are put together.
     :ivar prefix: whether a blank is put before what begins without one.
+    :ivar composition: how characters are composed, where they are.
     """
 
     expression: Expression
@@ -67,6 +69,7 @@ class BpeTables:
     of_byte: Ints
     merges: Merges
     prefix: bool
+    composition: Composition | None
 
 
 def byte_characters() -> list[str]:
@@ -85,10 +88,10 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     """
     model = config["model"]
     _check_model(model)
-    _check_normalizer(config["normalizer"])
+    composition = _read_normalizer(config["normalizer"])
     expression, prefix = _read_pre_tokenizer(config["pre_tokenizer"])
     tokens = kept_tokens(tokenizer, config["added_tokens"])
-    _check_added(tokens)
+    _check_added(tokens, composition)
     characters = byte_characters()
     byte_of = {c: byte for byte, c in enumerate(characters)}
     vocabulary: dict[str, int] = model["vocab"]
@@ -125,6 +128,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
         of_byte=np.array([*(vocabulary.get(c, 0) for c in characters), merges.no_token], np.int32),
         merges=merges,
         prefix=prefix,
+        composition=composition,
     )
 
 
@@ -143,9 +147,15 @@ def _check_model(model: Mapping[str, Any]) -> None:
             raise UnsupportedTokenizer(f"model: {option}")
 
 
-def _check_normalizer(normalizer: Mapping[str, Any] | None) -> None:
-    if normalizer is not None and not (normalizer["type"] == "Sequence" and not normalizer["normalizers"]):
-        raise UnsupportedTokenizer(f"normalizer: {normalizer['type']}")
+def _read_normalizer(normalizer: Mapping[str, Any] | None) -> Composition | None:
+    if normalizer is None:
+        return None
+    steps: Sequence[Mapping[str, Any]] = normalizer.get("normalizers", [normalizer])
+    for step in steps:
+        if step["type"] != "NFC":
+            raise UnsupportedTokenizer(f"normalizer: {step['type']}")
+    # Composed once more nothing changes.
+    return read_composition() if steps else None
 
 
 def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expression, bool]:
@@ -164,8 +174,10 @@ def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expres
     return EXPRESSIONS[pattern], False
 
 
-def _check_added(tokens: Sequence[Mapping[str, Any]]) -> None:
-    """Whether one search finds all of them: `tokenizers` looks for those that are not normalized first."""
+def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition | None) -> None:
+    """Whether one search in the text as it is finds all of them: `tokenizers` looks for those that are not normalized
+    first, and for the others in the composed text.
+    """
     for token in tokens:
         name = f"added token {token['content']!r}"
         for strip in ("lstrip", "rstrip"):
@@ -173,6 +185,8 @@ def _check_added(tokens: Sequence[Mapping[str, Any]]) -> None:
                 raise UnsupportedTokenizer(f"{name}: {strip}")
         if token["normalized"] and any(not other["normalized"] for other in tokens):
             raise UnsupportedTokenizer(f"{name}: normalized, and others are not")
+        if token["normalized"] and composition is not None and not composition.keeps(token["content"]):
+            raise UnsupportedTokenizer(f"{name}: normalized, and NFC may change what is found")
 
 
 def _read_contractions(found: Iterable[str], symbols: int) -> Contractions:

@@ -7,6 +7,7 @@ the table: exact, not a matter of probability.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -246,6 +247,18 @@ def build_by_remainders(keys: Integers, hashed: Integers) -> tuple[PerfectHash, 
     """As ``first_built``, for keys of one part. :param keys: int64 [n]."""
     tries = ((None, hashed, spread) for spread in Remainders.tries(len(keys)))
     return first_built(keys[None], tries)[1:]
+
+
+def build_by_products(keys: Integers) -> tuple[int, PerfectHash, npt.NDArray[np.int64]]:
+    """As ``first_built``, for keys that are much alike: their products with a number, which wrap around, are not.
+
+    :param keys: int64 [n]. :return: the number, the table and int64 [n], the slot of each key.
+    """
+    rng = np.random.default_rng(0)
+    factors = (int(rng.integers(2**62)) * 2 + 1 for _ in count())
+    spreads = HighBits.tries(len(keys))
+    tries = ((factor, keys * np.int64(factor), spread) for factor, spread in zip(factors, spreads, strict=False))
+    return first_built(keys[None], tries)
 
 
 def _prime(least: int) -> int:

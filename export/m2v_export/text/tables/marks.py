@@ -1,6 +1,7 @@
 """The combining classes of marks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +35,18 @@ def mark_classes(characters: Iterable[str]) -> dict[str, int]:
     :return: for each of them the number of its class, from 1; in a text a mark moves before one of a higher class.
         Nothing where all have the same.
     """
-    marks = moving_marks(characters)
-    classes = {c: 1 + sum(_NFD.normalize_str(c + other) != c + other for other in marks) for c in marks}
+    classes = numbered_classes([c for c in moving_marks(characters) if _NFD.normalize_str(c) == c])
     return classes if len(set(classes.values())) > 1 else {}
+
+
+def numbered_classes(marks: Sequence[str]) -> dict[str, int]:
+    """:param marks: those that canonical decomposition may change the order of, but not them.
+    :return: the number of the class of each, from 1.
+    """
+    # In their order, and two beside each other are of different classes if these change their places.
+    ordered = _NFD.normalize_str("".join(marks))
+    differs = [_NFD.normalize_str(mark + before) == before + mark for before, mark in pairwise(ordered)]
+    return dict(zip(ordered, accumulate(map(int, differs), initial=1), strict=False))
 
 
 _NFD = NFD()
