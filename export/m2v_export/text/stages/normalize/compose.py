@@ -182,8 +182,9 @@ def _replaced(
     kept = g.op("ScatterElements", zeros_like(symbols) + 1, out.at, zeros_like(out.at)).sized_as(symbols)
     counts = g.op("ScatterElements", kept, places, sizes).sized_as(symbols)
     at = counted(g, counts)
-    kept = kept > 0
     into = characters_of(g, look_up(g, at, places), sizes).at
-    total = g.op("ReduceSum", counts, keepdims=0).reshape(1).cast(np.int64)
-    to, values = g.concat([keep(g, at, kept), into]), g.concat([keep(g, symbols, kept), bytes_])
-    return g.op("ScatterElements", zeros(g, total), to, values), look_up(g, at, starts)
+    total = g.op("ReduceSum", counts, keepdims=0).reshape(1)
+    # What is taken out goes behind the end: it takes longer to choose the others.
+    to, values = g.concat([g.op("Where", kept > 0, at, total), into]), g.concat([symbols, bytes_])
+    replaced = g.op("ScatterElements", zeros(g, (total + 1).cast(np.int64)), to, values)
+    return replaced.slice(0, -1), look_up(g, at, starts)
