@@ -59,7 +59,10 @@ def choose_columns(
     types = {name: milvus_type(name, schema.field(name).type) for name in stored}
     for taken in (vector, *((AUTOMATIC_KEY,) if key is None else ())):
         if taken in types:
-            raise ValueError(f"the column {taken!r} has the name of a field that is made: leave it out, or rename it")
+            raise ValueError(
+                f"the column {taken!r} has the name of a field that is made: name the columns without it (--columns), or"
+                " rename it"
+            )
     for name in texts:
         if milvus_type(name, schema.field(name).type) != "VARCHAR":
             raise ValueError(f"text: expected a column of texts, got {schema.field(name).type} in {name!r}")
