@@ -60,8 +60,8 @@ def choose_columns(
     for taken in (vector, *((AUTOMATIC_KEY,) if key is None else ())):
         if taken in types:
             raise ValueError(
-                f"the column {taken!r} has the name of a field that is made: name the columns without it (--columns), or"
-                " rename it"
+                f"the column {taken!r} has the name of a field that is made: name the columns without it (--columns),"
+                " or rename it"
             )
     for name in texts:
         if milvus_type(name, schema.field(name).type) != "VARCHAR":
