@@ -5,12 +5,12 @@ python -m benchmarks.text_graph.bpe_example ["text" ...]
 
 import json
 import sys
-from typing import Any
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from m2v_export.graphs.arrays import look_up, positions
+from benchmarks.text_graph.example import run_on
+from m2v_export.graphs.arrays import keep, positions
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe import build_ids, read_tables
 from m2v_export.text.bpe.characters import read_characters
@@ -20,8 +20,6 @@ from m2v_export.text.bpe.tokenize import places_of
 from m2v_export.text.limits import Limits
 from m2v_export.text.stages.decode import decode
 from m2v_export.text.stages.words import WholeWords
-from m2v_onnx.ort import onnxruntime as ort
-from m2v_onnx.vectors.by_graph import pack
 
 MERGES = "h e|T he|Ġ w|a l|al e|h ale|Ġw hale|' s|e r|i n|r e|Ġ re|in d|2 0"
 TEXTS = ["The whale's  reindeer, 2026!\n"]
@@ -41,7 +39,7 @@ def main() -> None:
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
     text = read_characters(g, decode(g, utf8), offsets, tables)
-    begins = look_up(g, text.at, words_begin(g, text, tables.expression, tables.contractions))
+    begins = keep(g, text.at, words_begin(g, text, tables.expression, tables.contractions) > 0)
     found, differs = WholeWords(g, tables.words).find(g, places_of(g, text.symbols, begins, tables))
     ids, _ = build_ids(g, utf8, offsets, tables, Limits.of(None, 6, None))
     shown: dict[str, Value] = {
@@ -51,10 +49,7 @@ def main() -> None:
         "unfound words": positions(g, differs).slice(0, -1),
         "input_ids": ids,
     }
-    for i, value in enumerate(shown.values()):
-        g.output(value, f"y{i}")
-    packed: dict[str, Any] = dict(zip(("utf8", "offsets"), pack(texts), strict=True))
-    results: list[Any] = ort.InferenceSession(g.model({}).SerializeToString()).run(None, packed)
+    results = run_on(g, shown.values(), texts)
     print(f"texts: {texts}")
     for name, result in zip(shown, results, strict=True):
         if name == "found":

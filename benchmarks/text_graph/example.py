@@ -5,6 +5,7 @@ python -m benchmarks.text_graph.example ["text" ...]
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,20 @@ def show(tokenizer: Tokenizer, tables: WordPieceTables, texts: list[str]) -> Non
     shown |= {"unfound words": unfound.slice(0, -1), "with their pieces": merged, "texts begin at": token_starts}
     kept, token_offsets = build_ids(g, utf8, offsets, tables, Limits.of(MAX_LENGTH, MEDIAN_TOKEN_LENGTH, tables.unk_id))
     shown |= {"input_ids": kept, "token_offsets": token_offsets}
-    for i, value in enumerate(shown.values()):
-        g.output(value, f"y{i}")
-    packed: dict[str, Any] = dict(zip(("utf8", "offsets"), pack(texts), strict=True))
-    session = ort.InferenceSession(g.model({}).SerializeToString())
-    values: list[Any] = session.run(None, packed)
-    print(f"texts: {texts}\noffsets: {packed['offsets'].tolist()}")
+    values = run_on(g, shown.values(), texts)
+    print(f"texts: {texts}\noffsets: {pack(texts)[1].tolist()}")
     for name, value in zip(shown, values, strict=True):
         print(f"{name}: {value.tolist()}")
     print(f"tokens: {[tokenizer.id_to_token(i) for i in values[-2].tolist()]}")
+
+
+def run_on(g: Graph, values: Iterable[Value], texts: Sequence[str]) -> list[Any]:
+    """What some values of a graph of ``utf8`` and ``offsets`` are for these texts."""
+    for i, value in enumerate(values):
+        g.output(value, f"y{i}")
+    packed: dict[str, Any] = dict(zip(("utf8", "offsets"), pack(texts), strict=True))
+    results: list[Any] = ort.InferenceSession(g.model({}).SerializeToString()).run(None, packed)
+    return results
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ python -m benchmarks.text_graph.unigram_example ["text" ...]
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
+from benchmarks.text_graph.example import run_on
 from m2v_export.graphs.arrays import counted, look_up, positions
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.limits import Limits
@@ -20,8 +20,6 @@ from m2v_export.text.stages.words import WholeWords, begin_at, split_words
 from m2v_export.text.unigram import build_ids, read_tables
 from m2v_export.text.unigram.search import Search
 from m2v_export.text.unigram.words import cut_words
-from m2v_onnx.ort import onnxruntime as ort
-from m2v_onnx.vectors.by_graph import pack
 
 MODEL = Path(__file__).parents[2] / "tests/data/model2vec-rs/vocab-quantized/tokenizer.json"
 TEXTS = ["Naïve incompressible 漢字!"]
@@ -55,10 +53,7 @@ def main() -> None:
         "their pieces": tokens.values,
         "input_ids": kept,
     }
-    for i, value in enumerate(shown.values()):
-        g.output(value, f"y{i}")
-    packed: dict[str, Any] = dict(zip(("utf8", "offsets"), pack(texts), strict=True))
-    results: list[Any] = ort.InferenceSession(g.model({}).SerializeToString()).run(None, packed)
+    results = run_on(g, shown.values(), texts)
     print(f"texts: {texts}")
     for name, result in zip(shown, results, strict=True):
         if name == "found":

@@ -48,14 +48,16 @@ def read_characters(g: Graph, symbols: Value, starts: Value, tables: BpeTables) 
     starts = starts.cast(np.int32)
 
     def plain(g: Graph) -> list[Value]:
-        if tables.prefix:
-            return careful(g)
         return [symbols, places_of_all(g, symbols), kinds, starts]
 
     def careful(g: Graph) -> list[Value]:
         return _with_care(g, symbols, starts, tables)
 
-    symbols, at, kinds, starts = g.if_(g.op("ReduceMax", kinds, keepdims=0) < SEVERAL, plain, careful)
+    if tables.prefix:
+        # No text is plain: a blank may have to go before it.
+        symbols, at, kinds, starts = careful(g)
+    else:
+        symbols, at, kinds, starts = g.if_(g.op("ReduceMax", kinds, keepdims=0) < SEVERAL, plain, careful)
     behind = ENDS - PADDED
     return Characters(symbols, at.slice(0, behind), kinds.slice(0, behind), starts)
 

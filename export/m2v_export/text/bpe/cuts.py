@@ -41,7 +41,7 @@ def runs_of(g: Graph, text: Characters) -> Runs:
 
 
 def words_begin(g: Graph, text: Characters, expression: Expression, contractions: Contractions) -> Value:
-    """:return: int32 [W + 2], where words begin; the end is one, and what is behind it another."""
+    """:return: int32 [C], 1 where a word begins, else 0; the end is one, and what is behind it another."""
     runs = runs_of(g, text)
     last = runs.firsts + runs.sizes - 1
     # What is before a run that a text begins with is not looked at.
@@ -63,7 +63,7 @@ def words_begin(g: Graph, text: Characters, expression: Expression, contractions
     marks = _with_contractions(g, text, runs, lone, marks, contractions)
     if expression.number is not None:
         marks = _with_numbers(g, text, runs, marks, expression.number)
-    return places_where(g, marks > 0)
+    return marks
 
 
 def _joins(g: Graph, runs: Runs, behind_blank: Value, expression: Expression) -> Value:
@@ -113,7 +113,7 @@ def _with_contractions(
 def _with_numbers(g: Graph, text: Characters, runs: Runs, marks: Value, most: int) -> Value:
     """:param most: digits of a word. :param marks: int32 [C]. :return: the same."""
     if most == 1:
-        return marks + text.kinds.equals(NUMBER).cast(np.int32)
+        return g.op("Max", marks, text.kinds.equals(NUMBER).cast(np.int32)).sized_as(marks)
     is_long = runs.kinds.equals(NUMBER) & (runs.sizes > most)
     firsts, sizes = keep(g, runs.firsts, is_long), keep(g, runs.sizes, is_long)
 

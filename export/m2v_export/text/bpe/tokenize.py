@@ -37,11 +37,10 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: BpeTables, limits: 
     with g.stage("characters"):
         text = read_characters(g, symbols, offsets, tables)
     with g.stage("words"):
-        begins = words_begin(g, text, tables.expression, tables.contractions)
-        words = places_of(g, text.symbols, look_up(g, text.at, begins), tables)
+        marks = words_begin(g, text, tables.expression, tables.contractions)
+        words = places_of(g, text.symbols, keep(g, text.at, marks > 0), tables)
         ids, differs = WholeWords(g, tables.words).find(g, words)
-        is_word = g.op("ScatterElements", zeros_like(text.kinds), begins, zeros_like(begins) + 1).sized_as(text.kinds)
-        first_words = look_up(g, counted(g, is_word), text.starts)
+        first_words = look_up(g, counted(g, marks), text.starts)
     with g.stage("merges"):
         merger = Merger(g, tables.merges)
         # The last word is the end.
