@@ -52,7 +52,9 @@ class BpeTables:
     :ivar kinds: int32 [symbols], the kind of each byte that is a character, of added tokens and of the end.
     :ivar kinds_of_code_point: the kind of each code point.
     :ivar contractions: see there.
-    :ivar added: the added tokens, which become symbols from SYMBOLS on.
+    :ivar added: the added tokens, which become symbols from SYMBOLS on. Those of a table are looked for in what those
+        before have left.
+    :ivar strips: int32 [2, symbols], 1 for added tokens that take away the white space before them, and that behind.
     :ivar words: words that are one token, by their symbols, each and one more.
     :ivar of_byte: int32 [257], the token of each byte; at the end what stands between words.
     :ivar merges: how tokens are put together.
@@ -64,7 +66,8 @@ class BpeTables:
     kinds: Ints
     kinds_of_code_point: Pages
     contractions: Contractions
-    added: AddedTable | None
+    added: tuple[AddedTable, ...]
+    strips: Ints
     words: Words
     of_byte: Ints
     merges: Merges
@@ -117,13 +120,15 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     of_symbol = np.full(symbols, BOUNDARY, np.int32)
     of_symbol[:FIRST_CONTINUATION] = kinds[:FIRST_CONTINUATION]
     merges = read_merges(vocabulary, last, byte_of)
-    raw = {tuple(token["content"].encode()): SYMBOLS + i for i, token in enumerate(tokens)}
+    strips = np.zeros((2, symbols), np.int32)
+    strips[:, SYMBOLS:] = [[token[strip] for token in tokens] for strip in ("lstrip", "rstrip")]
     return BpeTables(
         expression=expression,
         kinds=of_symbol,
         kinds_of_code_point=paged(kinds),
         contractions=_read_contractions(contractions(expression), symbols),
-        added=added_table(raw, SYMBOLS),
+        added=_read_added(tokens, symbols),
+        strips=strips,
         words=store_words(WordKeys(WIDTH, PACKED, packs), words),
         of_byte=np.array([*(vocabulary.get(c, 0) for c in characters), merges.no_token], np.int32),
         merges=merges,
@@ -169,24 +174,35 @@ def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expres
         raise UnsupportedTokenizer(f"pre_tokenizer: expected ByteLevel or Split and ByteLevel, got {got}")
     split = steps[0]
     pattern = split["pattern"].get("Regex")
-    if pattern not in EXPRESSIONS or split["behavior"] != "Isolated" or split["invert"]:
+    # The matches lie end to end: nothing between them is removed.
+    keeps_all = (split["behavior"], split["invert"]) in (("Isolated", False), ("Isolated", True), ("Removed", True))
+    if pattern not in EXPRESSIONS or not keeps_all:
         raise UnsupportedTokenizer(f"pre_tokenizer: Split by {next(iter(split['pattern'].values()))!r}")
     return EXPRESSIONS[pattern], False
 
 
 def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition | None) -> None:
-    """Whether one search in the text as it is finds all of them: `tokenizers` looks for those that are not normalized
-    first, and for the others in the composed text.
+    """`tokenizers` looks for those that are not normalized first, and for the others in the composed text that is left.
+    The graph composes last: whether the others are found must not depend on it.
     """
     for token in tokens:
         name = f"added token {token['content']!r}"
         for strip in ("lstrip", "rstrip"):
-            if token[strip]:
-                raise UnsupportedTokenizer(f"{name}: {strip}")
-        if token["normalized"] and any(not other["normalized"] for other in tokens):
-            raise UnsupportedTokenizer(f"{name}: normalized, and others are not")
+            if token[strip] and token["normalized"]:
+                raise UnsupportedTokenizer(f"{name}: {strip} of a normalized token")
+        if token["rstrip"] and any(t["content"][0].isspace() for t in tokens if not t["normalized"]):
+            raise UnsupportedTokenizer(f"{name}: rstrip beside a token that begins with white space")
         if token["normalized"] and composition is not None and not composition.keeps(token["content"]):
             raise UnsupportedTokenizer(f"{name}: normalized, and NFC may change what is found")
+
+
+def _read_added(tokens: Sequence[Mapping[str, Any]], symbols: int) -> tuple[AddedTable, ...]:
+    """:return: the tokens that are not normalized, and those that are: of each a table, where there are some."""
+    tables = []
+    for normalized in (False, True):
+        its = {tuple(t["content"].encode()): SYMBOLS + i for i, t in enumerate(tokens) if t["normalized"] == normalized}
+        tables.append(added_table(its, symbols))
+    return tuple(table for table in tables if table is not None)
 
 
 def _read_contractions(found: Iterable[str], symbols: int) -> Contractions:
