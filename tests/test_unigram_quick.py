@@ -25,7 +25,7 @@ BLANK = "▁"
 
 
 def quick_session(tables: UnigramTables) -> Any:
-    """The quick way alone. Texts without an unfound word are not for it."""
+    """The quick way alone, for what has a word that is not one piece; nothing else goes there."""
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
     begins, starts = codes_of(g, decode(g, utf8), offsets, tables.normalization)
@@ -33,7 +33,11 @@ def quick_session(tables: UnigramTables) -> Any:
     values, differs = WholeWords(g, tables.words).find(g, words)
     search = Search(g, tables.pieces)
     unfound = positions(g, differs).slice(0, -1)
-    done, values, offsets = quick_pieces(g, search, words, values, unfound, starts, tables)
+    done, values, offsets = g.if_(
+        unfound.size() > 0,
+        lambda g: quick_pieces(g, search, words, values, unfound, starts, tables),
+        lambda g: [~(unfound.size() > -1).squeeze(0), starts, starts],
+    )
     # What is not done may be anything.
     ids = search.ids(g, g.op("Min", values, np.array(search.unknown, np.int32)))
     for i, value in enumerate((done, ids, offsets)):
