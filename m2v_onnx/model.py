@@ -162,6 +162,11 @@ class OnnxStaticModel:
         """Where token ids come from: "nanotoken", "splintr", "graph" or "tokenizers"."""
         return self._encoder.tokens_from
 
+    @property
+    def tokens_from_reason(self) -> str:
+        """Why they are from there, in words; which batches go another way, where some do."""
+        return self._encoder.reason
+
     def encode(
         self,
         sentences: str | Iterable[str],
