@@ -14,6 +14,7 @@ from urllib.request import urlopen
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "potion-base-2M"
 BUNDLE = ROOT / "models" / "potion-base-2M-onnx"
+RUST = Path(__file__).parent / "peers" / "rust" / "target" / "release" / "peer"
 SENTENCE = "It is dangerous to go alone number {i}, take this with you on the way to the castle."
 
 
@@ -31,7 +32,16 @@ def _commands(port: int) -> dict[str, list[str]]:
     python = sys.executable
     return {
         "m2v-onnx": [python, "-m", "m2v_onnx", "serve", str(BUNDLE), "--port", str(port), "--threads", "1"],
-        "FastAPI": [python, "-m", "uvicorn", "benchmarks.serve.peer:app", "--port", str(port), "--no-access-log"],
+        "Rust": [str(RUST), str(MODEL), str(port)],
+        "FastAPI": [
+            python,
+            "-m",
+            "uvicorn",
+            "benchmarks.serve.peers.fastapi_server:app",
+            "--port",
+            str(port),
+            "--no-access-log",
+        ],
     }
 
 
@@ -43,7 +53,9 @@ def running(name: str, *more: str) -> Iterator[tuple[int, int, float]]:
         port = probe.getsockname()[1]
     command = [*_commands(port)[name], *more]
     began = time.perf_counter()
-    environment = os.environ | {"PEER_MODEL": str(MODEL)}
+    # As users have it: what Python has compiled once it reads the next time.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PEER_MODEL"] = str(MODEL)
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, preexec_fn=first_core)
     try:
         while not _ready(port):
