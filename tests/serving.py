@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,12 @@ COMMAND = ("-m", "m2v_onnx")
 @contextlib.contextmanager
 def running(
     folder: Path, *arguments: str, command: Sequence[str] = COMMAND, trusted: ssl.SSLContext | None = None,
-    **environment: str,
+    meanwhile: Callable[[Running], object] | None = None, **environment: str,
 ) -> Iterator[Running]:  # fmt: skip
     """``m2v-onnx serve`` with these arguments, ready; it must end with 0 after SIGTERM.
 
     :param trusted: for HTTPS.
+    :param meanwhile: called before the server is ready.
     """
     port, log = free_port(), folder / "serve.log"
     command = [sys.executable, *command, "serve", *arguments, "--port", str(port)]
@@ -93,6 +94,8 @@ def running(
         process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
     server = Running(process, port, log, trusted)
     try:
+        if meanwhile is not None:
+            meanwhile(server)
         until = time.monotonic() + WAIT
         while not is_ready(server):
             assert process.poll() is None, log.read_text()

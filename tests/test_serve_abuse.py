@@ -205,6 +205,18 @@ def test_memory_does_not_grow_with_refused_requests(server: Running) -> None:
     assert peak(server) < before + MEGABYTES / 4
 
 
+def test_large_bodies_that_wait_are_bounded(tmp_path: Path) -> None:
+    with running(tmp_path, str(POTION_BUNDLE), "--max-waiting-mb", "1") as server:
+        body = {"inputs": ["a" * 800_000]}
+        with server.connect() as slow:
+            slow.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 800000\r\n\r\n{")
+            until(lambda: server.ask("/embed", body).status == 429)
+            reply = server.ask("/v1/embeddings", {"input": body["inputs"]})
+            assert (reply.status, reply.headers["retry-after"]) == (429, "1")
+            assert fine(server)
+        until(lambda: server.ask("/embed", body).status == 200)
+
+
 def test_the_log_has_requests_and_no_texts(server: Running) -> None:
     for path, body in (
         ("/embed", {"inputs": "zebra"}),
@@ -279,13 +291,28 @@ def test_the_queue_s_size_forgets_killed_workers(tmp_path: Path) -> None:
         assert queued(server) == 0
 
 
-def test_the_end_does_not_wait_for_idle_connections(tmp_path: Path) -> None:
+def test_a_worker_that_dies_at_once_again_ends_the_server(tmp_path: Path) -> None:
+    def dies_twice() -> None:
+        with running(tmp_path, str(POTION_BUNDLE)) as server:
+            (first,) = server.workers()
+            os.kill(first, signal.SIGKILL)
+            until(lambda: server.workers() not in ([first], []))
+            for worker in server.workers():
+                os.kill(worker, signal.SIGKILL)
+            assert server.process.wait(WAIT) == 1
+
+    with pytest.raises(AssertionError, match="crash loop"):  # how the end of ``running`` tells of another code than 0
+        dies_twice()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_does_not_wait_for_idle_connections(number: signal.Signals, tmp_path: Path) -> None:
     with running(tmp_path, str(POTION_BUNDLE)) as server:
         idle = server.connect()
         idle.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(1000).startswith(b"HTTP/1.1 200 ")
         began = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(number)
         assert server.process.wait(WAIT) == 0
         assert time.monotonic() - began < 15  # and not the 20 seconds of an idle connection
         idle.close()
@@ -322,6 +349,54 @@ def test_https(authority: Any, potion: OnnxStaticModel, tmp_path: Path) -> None:
         assert fine(server)
         for each in silent:
             each.close()
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from m2v_onnx.serve.models import Served
+
+warm_up = Served.warm_up
+
+def slow(served):
+    while not Path(sys.argv[0]).with_name("go on").exists():
+        time.sleep(0.01)
+    warm_up(served)
+
+Served.warm_up = slow
+from m2v_onnx.commands.main import main
+sys.exit(main())
+"""
+"""The command, with models that take as long to open as the test wants."""
+
+
+def test_while_models_are_opened(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW)
+    go_on = tmp_path / "go on"
+    states: list[Reply] = []
+
+    def look(server: Running) -> None:
+        until(lambda: listens(server))
+        for path in ("/health", "/ping", "/v2/health/ready", "/v2/health/live"):
+            states.append(server.ask(path))
+        states.append(server.ask("/embed", {"inputs": "a"}))
+        states.append(server.ask("/v1/embeddings", {"input": "a"}))
+        go_on.touch()
+
+    with running(tmp_path, str(POTION_BUNDLE), command=(str(script),), meanwhile=look) as server:
+        assert [each.status for each in states] == [503, 503, 503, 200, 503, 503]
+        assert states[0].json == {"status": "starting"}
+        assert [each.headers["retry-after"] for each in states[-2:]] == ["1", "1"]
+        assert fine(server)
+
+
+def listens(server: Running) -> bool:
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 SPAWN = """
