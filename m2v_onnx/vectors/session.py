@@ -15,7 +15,7 @@ from m2v_onnx.errors import InvalidModelError
 from m2v_onnx.models.format import EMBEDDING, MEAN, NORM_EPSILON, PLAIN, PREDICTIONS, PROBABILITIES
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.ort import onnxruntime
-from m2v_onnx.vectors.ragged import Ids, drop
+from m2v_onnx.vectors.ragged import Ids, drop, lengths_of
 
 Vectors = npt.NDArray[np.float32]
 Wanted = Literal["mean", "unit", "head"]
@@ -197,7 +197,7 @@ class PoolingGraph:
         return normalized(vectors) if wanted == "unit" and not self.normalizes else vectors
 
     def _foreign_vectors(self, ids: Ids, offsets: Ids) -> Vectors:
-        lengths = np.diff(offsets, append=len(ids))
+        lengths = lengths_of(ids, offsets)
         full = np.flatnonzero(lengths)
         vectors = np.zeros((len(offsets), self.dim), np.float32)
         if len(full):
