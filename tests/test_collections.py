@@ -5,6 +5,7 @@ import gzip
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,27 @@ def test_milvus_lites_types_are_told_before_anything_is_made(
     assert main(command) == 1
     assert "Milvus Lite takes float32 vectors, got int8" in capsys.readouterr().err
     assert not Path(uri).exists()
+
+
+@pytest.mark.parametrize(
+    ("missing", "uri", "told"),
+    [
+        (["pyarrow", "pymilvus", "milvus_lite"], "a.db", "packages pymilvus, milvus-lite, pyarrow|milvus,arrow"),
+        (["pyarrow", "pymilvus", "milvus_lite"], "http://localhost:1", "packages pymilvus, pyarrow|milvus,arrow"),
+        (["milvus_lite"], "a.db", "package milvus-lite|milvus"),
+        (["pyarrow"], "a.db", "package pyarrow|arrow"),
+    ],
+)
+def test_missing_packages_are_told_in_one_message(
+    missing: list[str], uri: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "m2v_onnx.corpus.collections.find_spec", lambda name: None if name in missing else find_spec(name)
+    )
+    assert main(["index", "no-such-model", "no-such-file.parquet", "--uri", uri]) == 1
+    packages, extras = told.split("|")
+    error = capsys.readouterr().err
+    assert error == f"m2v-onnx index: to index a table needs the {packages}: pip install 'm2v-onnx[{extras}]'\n"
 
 
 def test_no_column_of_json_lines_is_left_out(tmp_path: Path) -> None:

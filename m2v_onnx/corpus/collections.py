@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from m2v_onnx.corpus.bars import progress_bar
 from m2v_onnx.corpus.batches import Table, open_table
 from m2v_onnx.corpus.fields import AUTOMATIC_KEY, VARCHAR_BYTES, Columns, choose_columns, stored_rows, texts_of
 from m2v_onnx.errors import CollectionError, MissingExtraError
@@ -29,6 +30,9 @@ ROWS = 1000
 """Rows a request, by default."""
 REQUEST_BYTES = 16 << 20
 """Of a table's batch that goes into one request; a server of Milvus takes 64 MB, vectors included."""
+
+OTHERWISE = "give another --collection, or --force to drop this one with all its rows"
+"""What to do about a collection that does not fit."""
 
 FIELD_TYPES: dict[str, str] = {
     "float32": "FLOAT_VECTOR",
@@ -106,17 +110,17 @@ def index_documents(
     opened = model if isinstance(model, OnnxStaticModel) else OnnxStaticModel.from_pretrained(model)
     opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before the collection is made
     with open_milvus(uri, token) as client:
-        if force and client.has_collection(collection):
-            client.drop_collection(collection)
-        created = not client.has_collection(collection)
-        if created:
-            _create(client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim, metric, index_type)
-        else:
-            _check_fits(client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim)
-            client.load_collection(collection)
+        created = prepare_collection(
+            client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim, metric, index_type, force=force
+        )
+        if chosen.key is None and not created:
+            raise CollectionError(
+                f"the collection {collection} is there, and the table has no key: its rows would be there twice. Give"
+                f" the column of the key by --key, {OTHERWISE}"
+            )
         rows = empty = 0
         put = client.insert if chosen.key is None else client.upsert
-        with _progress(table, shown=show_progress_bar) as advance:
+        with progress_bar(table.rows, "row") if show_progress_bar else nullcontext() as bar:
             for batch in _requests(table, size):
                 vectors = opened.encode(texts_of(batch, chosen.text, rows), dtype=dtype)
                 documents = stored_rows(batch, chosen, rows)
@@ -125,8 +129,9 @@ def index_documents(
                 put(collection, documents)
                 rows += len(batch)
                 empty += int((~vectors.any(axis=1)).sum())
-                advance(len(batch))
-        count = _count(client, collection)
+                if bar is not None:
+                    bar.update(len(batch))
+        count = count_rows(client, collection)
     if count < rows or (created and count != rows):
         raise CollectionError(
             f"{table.name} has {rows:,} rows and the collection {collection} {count:,}: some rows have the same key,"
@@ -162,7 +167,7 @@ def search_documents(
         raise TypeError("expected a list of queries, got a single str: pass [query]")
     if not queries:
         return []
-    if not _is_server(uri) and not Path(uri).exists():
+    if not is_server(uri) and not Path(uri).exists():
         raise CollectionError(f"there is no database {uri}: make it by `m2v-onnx index`, or give another --uri")
     with open_milvus(uri, token) as client:
         if not client.has_collection(collection):
@@ -207,9 +212,7 @@ def open_milvus(uri: str, token: str = "") -> "Iterator[MilvusClient]":
     :raises MissingExtraError: without pymilvus, or milvus-lite where it is needed.
     :raises CollectionError: in place of each of pymilvus' errors.
     """
-    for package in ("pymilvus", *(() if _is_server(uri) else ("milvus_lite",))):
-        if find_spec(package) is None:
-            raise MissingExtraError("Milvus", "milvus", package.replace("_", "-"))
+    need_milvus(uri, "Milvus")
     from pymilvus import MilvusClient, MilvusException
 
     log = logging.getLogger("pymilvus")
@@ -225,24 +228,66 @@ def open_milvus(uri: str, token: str = "") -> "Iterator[MilvusClient]":
         raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
     finally:
         log.setLevel(level)
-        if not _is_server(uri):
+        if not is_server(uri):
             from milvus_lite.server_manager import server_manager_instance
 
             # Else the server goes on to the end of the process, and another process finds its files locked.
             server_manager_instance.release_server(uri)
 
 
-def _is_server(uri: str) -> bool:
+def need_milvus(uri: str, purpose: str, *, tables: bool = False) -> None:
+    """Look whether the packages are there, before any work is done.
+
+    :param tables: whether tables are read too.
+    :raises MissingExtraError: naming all that are missing.
+    """
+    wanted = {"pymilvus": "milvus", **({} if is_server(uri) else {"milvus_lite": "milvus"})}
+    wanted |= {"pyarrow": "arrow"} if tables else {}
+    missing = [package for package in wanted if find_spec(package) is None]
+    if missing:
+        extras = ",".join(dict.fromkeys(wanted[package] for package in missing))
+        raise MissingExtraError(purpose, extras, *(package.replace("_", "-") for package in missing))
+
+
+def is_server(uri: str) -> bool:
     return "://" in uri
 
 
 def check_types(uri: str, dtype: VectorType) -> None:
     """Tell what Milvus Lite 3 refuses before a model is loaded for it. :raises ValueError: for such a type."""
-    if not _is_server(uri) and dtype != "float32":
+    if not is_server(uri) and dtype != "float32":
         raise ValueError(
             f"dtype: Milvus Lite takes float32 vectors, got {dtype}: leave it out, or give a server's --uri, "
             "http://localhost:19530 say"
         )
+
+
+def prepare_collection(
+    client: "MilvusClient",
+    collection: str,
+    columns: Columns,
+    vector_field: str,
+    vector_type: str,
+    dim: int,
+    metric: str | None,
+    index_type: str,
+    *,
+    force: bool,
+) -> bool:
+    """Make a collection, or look whether the one that is there fits, and load it.
+
+    :param force: drop one that is there.
+    :return: whether it was made.
+    :raises CollectionError: for one that does not fit.
+    """
+    if force and client.has_collection(collection):
+        client.drop_collection(collection)
+    if not client.has_collection(collection):
+        _create(client, collection, columns, vector_field, vector_type, dim, metric, index_type)
+        return True
+    _check_fits(client, collection, columns, vector_field, vector_type, dim)
+    client.load_collection(collection)
+    return False
 
 
 def _create(
@@ -276,25 +321,24 @@ def _check_fits(
 ) -> None:
     """:raises CollectionError: when a table's rows cannot go into a collection that is there."""
     found = {field["name"]: field for field in client.describe_collection(collection)["fields"]}
-    do = "give another --collection, or --force to drop this one with all its rows"
     wanted = {**columns.types, vector_field: vector_type}
-    if columns.key is None:
-        raise CollectionError(
-            f"the collection {collection} is there, and the table has no key: its rows would be there twice. Give the"
-            f" column of the key by --key, {do}"
-        )
     for name, type_ in wanted.items():
         if name not in found:
-            raise CollectionError(f"the collection {collection} has no field {name!r}, which the table has: {do}")
+            raise CollectionError(
+                f"the collection {collection} has no field {name!r}, which the table has: {OTHERWISE}"
+            )
         its = found[name]["type"].name
         if its != type_:
-            raise CollectionError(f"the collection {collection} has {its} in {name!r}, and the table {type_}: {do}")
-    if not found[columns.key].get("is_primary"):
-        raise CollectionError(f"the collection {collection} has another key than {columns.key!r}: {do}")
+            raise CollectionError(
+                f"the collection {collection} has {its} in {name!r}, and the table {type_}: {OTHERWISE}"
+            )
+    key = AUTOMATIC_KEY if columns.key is None else columns.key
+    if not found.get(key, {}).get("is_primary"):
+        raise CollectionError(f"the collection {collection} has another key than {key!r}: {OTHERWISE}")
     _check_dim(collection, found[vector_field], dim)
     for name, field in found.items():
-        if name not in wanted and not field.get("nullable"):
-            raise CollectionError(f"the collection {collection} needs {name!r}, which the table has not: {do}")
+        if name not in wanted and not field.get("nullable") and not field.get("auto_id"):
+            raise CollectionError(f"the collection {collection} needs {name!r}, which the table has not: {OTHERWISE}")
 
 
 def _check_dim(collection: str, field: dict[str, Any], dim: int) -> None:
@@ -322,19 +366,6 @@ def _as_sent(vectors: npt.NDArray[Any], dtype: str) -> list[Any]:
     return [vector.tobytes() for vector in vectors] if dtype == "binary" else list(np.asarray(vectors))
 
 
-def _count(client: "MilvusClient", collection: str) -> int:
+def count_rows(client: "MilvusClient", collection: str) -> int:
     (answer,) = client.query(collection, filter="", output_fields=["count(*)"], consistency_level="Strong")
     return int(answer["count(*)"])
-
-
-@contextmanager
-def _progress(table: Table, *, shown: bool) -> Iterator[Any]:
-    if not shown:
-        yield lambda rows: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise MissingExtraError("a progress bar", "milvus", "tqdm") from error
-    with tqdm(total=table.rows, unit="row", unit_scale=True) as bar:
-        yield bar.update
