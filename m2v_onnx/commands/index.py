@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
         "m2v-onnx index BUNDLE docs.jsonl --metric IP --index-type HNSW --batch-size 500 --force",
         "m2v-onnx index owner/name docs.csv --revision v1.0 --subfolder small --token hf_...",
         "m2v-onnx index BUNDLE parts/ --uri http://localhost:19530 --milvus-token root:Milvus --dtype int8",
+        "m2v-onnx index BUNDLE with-vectors.parquet --vector-column vector",
         "m2v-onnx index BUNDLE docs.parquet --bulk import",
         "m2v-onnx index BUNDLE docs.parquet --bulk import --part-rows 500000 --uri http://localhost:19530",
         "m2v-onnx index BUNDLE docs.parquet --bulk import --uri http://localhost:19530 --bulk-path import",
@@ -42,9 +43,13 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--text",
         type=names,
-        default=["text"],
         metavar="COLUMNS",
         help="whose texts are embedded; several, as in title,body, are joined by a space (default: text)",
+    )
+    parser.add_argument(
+        "--vector-column",
+        metavar="COLUMN",
+        help="of vectors that the table has already, as `m2v-onnx embed` writes them: nothing is embedded",
     )
     parser.add_argument(
         "--key",
@@ -99,6 +104,15 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.vector_column is not None and options.text is not None:
+        raise UsageError(
+            "--vector-column: nothing is embedded, and --text is for texts that are: leave one of them out"
+        )
+    if options.bulk is not None and options.vector_column is not None:
+        raise UsageError(
+            "--bulk makes vectors, and --vector-column is for a table that has them: import files that `m2v-onnx embed"
+            " --layout milvus` wrote as they are, or index the texts"
+        )
     if options.bulk is not None:
         _write_files(options)
         return
@@ -121,6 +135,7 @@ def _insert(options: argparse.Namespace) -> None:
         OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
         options.source,
         uri=uri,
+        vector_column=options.vector_column,
         **_shared(options),
     )
     how = "new" if done.created else "there before"
@@ -166,7 +181,7 @@ def _write_files(options: argparse.Namespace) -> None:
 def _shared(options: argparse.Namespace) -> dict[str, Any]:
     """What both ways have."""
     return {
-        "text": options.text,
+        "text": options.text or ["text"],
         "key": options.key,
         "columns": options.columns,
         "token": options.milvus_token,

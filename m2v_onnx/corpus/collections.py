@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from m2v_onnx.corpus.bars import progress_bar
 from m2v_onnx.corpus.batches import Table, open_table
+from m2v_onnx.corpus.columns import check_vector_column, vectors_of
 from m2v_onnx.corpus.fields import AUTOMATIC_KEY, VARCHAR_BYTES, Columns, choose_columns, stored_rows, texts_of
 from m2v_onnx.errors import CollectionError, MissingExtraError
 from m2v_onnx.limits import at_least_one
@@ -20,6 +22,7 @@ from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.vectors.dtypes import VectorType
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pymilvus import MilvusClient
 
 URI = "./milvus.db"
@@ -67,6 +70,7 @@ def index_documents(
     text: str | Sequence[str] = "text",
     key: str | None = None,
     columns: Sequence[str] | None = None,
+    vector_column: str | None = None,
     uri: str = URI,
     token: str = "",
     collection: str = COLLECTION,
@@ -89,6 +93,8 @@ def index_documents(
     :param key: the column of the primary key, integers or texts; None for ``id``. Without such a column Milvus makes
         the keys, and a second run into the collection is refused.
     :param columns: those that are stored besides the key; None for all.
+    :param vector_column: of the vectors that the table has already, as ``embed_files`` writes them: nothing is embedded
+        then, ``text`` is not looked at, and the model is asked for the number of dimensions only.
     :param uri: a folder of Milvus Lite, whose name ends in .db, or a server's address.
     :param token: of the server, "user:password" or an API key.
     :param dtype: of the vectors. Milvus Lite 3 takes float32 only.
@@ -103,12 +109,25 @@ def index_documents(
     """
     size = at_least_one("batch_size", batch_size)
     table = open_table(source)
-    chosen = choose_columns(table.schema, text=text, key=key, columns=columns, vector=vector_field)
+    others = table.schema
+    if vector_column in others.names:  # it becomes the vector's field, and is not stored besides
+        others = others.remove(others.get_field_index(vector_column))
+    chosen = choose_columns(others, text=None if vector_column else text, key=key, columns=columns, vector=vector_field)
     if dtype not in FIELD_TYPES:
         raise ValueError(f"dtype: expected one of {', '.join(FIELD_TYPES)}, got {dtype!r}")
     check_types(uri, dtype)
     opened = model if isinstance(model, OnnxStaticModel) else OnnxStaticModel.from_pretrained(model)
-    opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before the collection is made
+    none = opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before the collection is made
+    if vector_column is not None:
+        check_vector_column(table.schema, vector_column, none, dtype)
+        for batch in islice(table.batches(1), 1):
+            vectors_of(batch.column(vector_column), vector_column, none, 0)
+
+    def vectors_in(batch: "pa.RecordBatch", first: int) -> npt.NDArray[Any]:
+        if vector_column is None:
+            return opened.encode(texts_of(batch, chosen.text, first), dtype=dtype)
+        return vectors_of(batch.column(vector_column), vector_column, none, first)
+
     with open_milvus(uri, token) as client:
         created = prepare_collection(
             client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim, metric, index_type, force=force
@@ -122,7 +141,7 @@ def index_documents(
         put = client.insert if chosen.key is None else client.upsert
         with progress_bar(table.rows, "row") if show_progress_bar else nullcontext() as bar:
             for batch in _requests(table, size):
-                vectors = opened.encode(texts_of(batch, chosen.text, rows), dtype=dtype)
+                vectors = vectors_in(batch, rows)
                 documents = stored_rows(batch, chosen, rows)
                 for document, vector in zip(documents, _as_sent(vectors, dtype), strict=True):
                     document[vector_field] = vector
