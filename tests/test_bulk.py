@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from m2v_onnx import CollectionError, InvalidTextError, OnnxStaticModel, import_documents
+from m2v_onnx import CollectionError, CorpusError, InvalidTextError, OnnxStaticModel, import_documents
 from m2v_onnx.commands.main import main
 from m2v_onnx.corpus.bulk import import_call
 from tests.test_cli import BUNDLE, failed
@@ -201,10 +201,14 @@ def test_keys_that_milvus_makes(server: Server, docs: str, potion: OnnxStaticMod
     assert again.files == (("part-00000.parquet",),)
 
 
-def test_what_the_server_refuses_is_told(server: Server, docs: str, potion: OnnxStaticModel) -> None:
+def test_what_the_server_refuses_is_told(
+    server: Server, docs: str, potion: OnnxStaticModel, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.code = 1100
-    with pytest.raises(CollectionError, match=r"Milvus says: .*no such bucket"):
-        import_documents(potion, docs, "import", uri=server.uri, bucket_path="import")
+    assert main(["index", BUNDLE, docs, "--bulk", "import", "--uri", server.uri, "--bulk-path", "import"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{server.uri}: Milvus says: " in line
+    assert "no such bucket" in line
     other = pa.table({"id": [1], "text": ["a"], "year": [1990]})
     pq.write_table(other, docs)
     with pytest.raises(CollectionError, match="no field 'year', which the table has"):
@@ -225,6 +229,14 @@ def test_options_that_make_no_sense(docs: str, capsys: pytest.CaptureFixture[str
     error = failed(capsys, "index", "no-such-model", docs, "--bulk-path", "import", code=2)
     assert "--bulk-path is of --bulk: give that too" in error
     assert [path.name for path in Path().iterdir()] == [docs]
+
+
+def test_another_key_is_another_job(docs: str, potion: OnnxStaticModel) -> None:
+    """Its column has another type."""
+    pq.write_table(TABLE.append_column("n", pa.array([1, 2, 3, 4], pa.int32())), docs)
+    import_documents(potion, docs, "import")
+    with pytest.raises(CorpusError, match="was begun with --key id, got n"):
+        import_documents(potion, docs, "import", key="n")
 
 
 def test_bad_rows(docs: str, potion: OnnxStaticModel) -> None:

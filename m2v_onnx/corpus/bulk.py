@@ -11,6 +11,7 @@ from m2v_onnx.corpus.collections import (
     VECTOR,
     count_rows,
     is_server,
+    milvus_errors,
     open_milvus,
     prepare_collection,
 )
@@ -176,11 +177,10 @@ def import_call(files: Sequence[Sequence[str]], uri: str | None, collection: str
 
 def _begin(uri: str, token: str, collection: str, groups: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """:return: the jobs. :raises CollectionError: where one is not done yet, and for what Milvus refuses."""
-    from pymilvus import MilvusException
     from pymilvus.bulk_writer import bulk_import, list_import_jobs
 
     server = uri.rstrip("/")
-    try:
+    with milvus_errors(uri):
         known = list_import_jobs(server, collection, api_key=token).json()["data"].get("records") or []
         running = [job["jobId"] for job in known if job["state"] not in ENDED]
         if running:
@@ -189,6 +189,4 @@ def _begin(uri: str, token: str, collection: str, groups: Sequence[Sequence[str]
                 " be there twice"
             )
         answers = [bulk_import(server, collection, files=[[name] for name in group], api_key=token) for group in groups]
-    except MilvusException as error:
-        raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
     return tuple(str(answer.json()["data"]["jobId"]) for answer in answers)

@@ -232,26 +232,37 @@ def open_milvus(uri: str, token: str = "") -> "Iterator[MilvusClient]":
     :raises CollectionError: in place of each of pymilvus' errors.
     """
     need_milvus(uri, "Milvus")
-    from pymilvus import MilvusClient, MilvusException
+    from pymilvus import MilvusClient
 
-    log = logging.getLogger("pymilvus")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # it prints a traceback of each error, besides raising it
     try:
-        client = MilvusClient(uri, token=token)
-        try:
-            yield client
-        finally:
-            client.close()
-    except MilvusException as error:
-        raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
+        with milvus_errors(uri):
+            client = MilvusClient(uri, token=token)
+            try:
+                yield client
+            finally:
+                client.close()
     finally:
-        log.setLevel(level)
         if not is_server(uri):
             from milvus_lite.server_manager import server_manager_instance
 
             # Else the server goes on to the end of the process, and another process finds its files locked.
             server_manager_instance.release_server(uri)
+
+
+@contextmanager
+def milvus_errors(uri: str) -> Iterator[None]:
+    """:raises CollectionError: in place of each of pymilvus' errors."""
+    from pymilvus import MilvusException
+
+    log = logging.getLogger("pymilvus")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it prints a traceback of each error, besides raising it
+    try:
+        yield
+    except MilvusException as error:
+        raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
+    finally:
+        log.setLevel(level)
 
 
 def need_milvus(uri: str, purpose: str, *, tables: bool = False) -> None:

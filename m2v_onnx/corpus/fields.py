@@ -66,7 +66,7 @@ def choose_columns(
         if taken in types:
             raise ValueError(
                 f"the column {taken!r} has the name of a field that is made: name the columns without it (--columns),"
-                " or rename it"
+                " rename it, or give --vector-column if it has vectors"
             )
     for name in texts:
         if milvus_type(name, schema.field(name).type) != "VARCHAR":

@@ -74,7 +74,7 @@ def read_done(folder: Path) -> tuple[int, int]:
     """How many whole parts a folder has, and how many rows of the input they are. Zeros for a folder without any."""
     try:
         manifest = _read(folder)
-    except CorpusError:
+    except (CorpusError, OSError):
         return 0, 0
     return (len(manifest["parts"]), _sum(manifest).rows) if manifest else (0, 0)
 
@@ -135,6 +135,7 @@ def _description(job: Job, part_rows: int) -> dict[str, Any]:
         "options": {
             "text": [*job.texts],
             "columns": [*job.columns],
+            "key": job.key,
             "vector": job.vector,
             "dtype": job.dtype,
             "layout": job.layout,
