@@ -44,7 +44,7 @@ def test_from_parquet_to_a_hit_with_two_commands(
     model = str(POTION_BUNDLE)
     assert main(["index", model, "docs.parquet"]) == 0
     out = capsys.readouterr().out
-    assert "4 rows into documents (new) of ./milvus.db, which has 4 rows now" in out
+    assert "4 rows into documents (new) of ./documents.db, which has 4 rows now" in out
     assert "texts without tokens: 1" in out
     assert main(["search", model, "how do I cook noodles", "--limit", "2"]) == 0
     head, first, second = capsys.readouterr().out.splitlines()
@@ -53,7 +53,7 @@ def test_from_parquet_to_a_hit_with_two_commands(
     assert float(second.split()[0]) < float(first.split()[0])
     # Once more, and from another process, which finds the database free.
     assert main(["index", model, "docs.parquet"]) == 0
-    assert "(there before) of ./milvus.db, which has 4 rows now" in capsys.readouterr().out
+    assert "(there before) of ./documents.db, which has 4 rows now" in capsys.readouterr().out
     command = [sys.executable, "-m", "m2v_onnx", "search", model, "whales", "noodles", "--json", "--limit", "1"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     hits = [json.loads(line) for line in answer.stdout.splitlines()]

@@ -21,7 +21,7 @@ from m2v_onnx.vectors.dtypes import VectorType
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-URI = "./milvus.db"
+URI = "./documents.db"
 COLLECTION = "documents"
 VECTOR = "vector"
 

@@ -120,6 +120,7 @@ def _description(job: Job, part_rows: int) -> dict[str, Any]:
             "columns": [*job.columns],
             "vector": job.vector,
             "dtype": job.dtype,
+            "bitorder": job.bitorder,
             "layout": job.layout,
             "on_error": job.on_error,
             "empty": job.empty,
