@@ -189,6 +189,8 @@ class PoolingGraph:
         """
         if self.own:
             return own_vectors(self.session, {"input_ids": ids, "offsets": offsets}, wanted)
+        if wanted == "head":
+            return own_vectors(self.session, self._feeds(ids, offsets, np.diff(offsets, append=len(ids))), wanted)
         if self.normalizes and wanted == "mean":
             raise ValueError(
                 f"{self.session.path} normalizes its vectors and has no others: use normalize=True, or bag.onnx"
@@ -209,7 +211,7 @@ class PoolingGraph:
     def _feeds(self, ids: Ids, offsets: Ids, lengths: Ids) -> dict[str, Ids]:
         if "offsets" in self.session.inputs:
             return {"input_ids": ids, "offsets": offsets}
-        mask = np.arange(lengths.max()) < lengths[:, None]
+        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
         grid = np.zeros(mask.shape, np.int64)
         grid[mask] = ids
         return {"input_ids": grid, "attention_mask": mask.astype(np.int64)}
