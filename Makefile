@@ -21,7 +21,7 @@ help:
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
 	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
 	@echo "make serve-bench  the server beside FastAPI with model2vec, which it installs"
-	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets; what arrow-go reads"
+	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask, Daft and datasets; what arrow-go reads"
 	@echo "make integrations  the adapters of docs/frameworks.md in the frameworks themselves; installs them, some gigabytes"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
