@@ -107,7 +107,8 @@ def import_documents(
     opened = opened_model(model)
     opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before anything is made
     job = Job(
-        opened, files, texts, tuple(chosen.types), vector_field, dtype, "milvus", "fail", "zero", None, UNSET,
+        opened, files, texts, tuple(chosen.types), vector_field, dtype, "big", "milvus", "fail", "zero", None,
+        UNSET,
         at_least_one("batch_size", batch_size), key=chosen.key, mend="fill it, or leave such rows out of the table",
     )  # fmt: skip
     created = False
