@@ -11,7 +11,7 @@ from m2v_onnx.commands.arguments import (
     UsageError,
     add_command,
     add_location,
-    add_tokenizer,
+    add_opening,
     add_vectors,
     at_least_one,
     load_options,
@@ -34,6 +34,7 @@ def add(commands: Any) -> None:
         "m2v-onnx embed BUNDLE --input lines.txt --output vectors.npy --progress",
         "m2v-onnx embed BUNDLE --input docs.jsonl.gz --field body --skip-blank --output vectors.jsonl --force",
         "m2v-onnx embed BUNDLE --input docs.txt --output codes.npy --dtype int8 --max-length 128 --no-normalize",
+        "m2v-onnx embed BUNDLE --input docs.txt --output bits.npy --dtype binary --bitorder little --precision int8",
         "m2v-onnx embed BUNDLE -i docs.parquet -o with-vectors.parquet --text title,body --columns id,title",
         "m2v-onnx embed BUNDLE -i 'parts/*.csv.gz' -i more.csv -o vectors.arrow --vector embedding --layout fixed",
         "m2v-onnx embed BUNDLE -i docs.jsonl -o docs.parquet --on-error skip --empty null --dtype float16",
@@ -79,13 +80,20 @@ def add(commands: Any) -> None:
         help="of the vectors; binary is a bit a dimension, eight to a byte; bfloat16 is for .parquet and .arrow"
         " (default: %(default)s)",
     )
+    parser.add_argument(
+        "--bitorder",
+        choices=("big", "little"),
+        default="big",
+        help="of binary vectors: the first dimension in a byte's highest bit, or in its lowest, for sqlite-vec"
+        " (default: %(default)s)",
+    )
     add_vectors(parser)
     parser.add_argument(
         "--batch-size", type=at_least_one, default=4096, metavar="TEXTS", help="at a time (default: %(default)s)"
     )
     parser.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
     add_location(parser)
-    add_tokenizer(parser)
+    add_opening(parser)
     _add_tables(parser)
 
 
@@ -138,10 +146,34 @@ TABLE_OPTIONS = ("text", "columns", "vector", "layout", "on_error", "empty", "pa
 
 
 def run(options: argparse.Namespace) -> None:
-    if _is_of_tables(options):
-        _embed_tables(options)
-    else:
-        _embed_lines(options)
+    try:
+        if _is_of_tables(options):
+            _embed_tables(options)
+        else:
+            _embed_lines(options)
+    except KeyboardInterrupt:
+        if sys.stderr is not None:
+            print(f"m2v-onnx embed: interrupted{_what_is_left(options.output)}", file=sys.stderr)
+        raise
+
+
+def _what_is_left(output: str | None) -> str:
+    """What a run that was interrupted has left, and what the user can do."""
+    from m2v_onnx.corpus.parts import read_done
+    from m2v_onnx.corpus.sinks import is_folder
+    from m2v_onnx.corpus.streams import is_stream
+
+    if output is None or output == "-" or is_stream(Path(output)):
+        return ""
+    if not is_folder(output):
+        return f": nothing was written to {output}; the same command begins anew"
+    parts, rows = read_done(Path(output))
+    if not parts:
+        return f": {output} has no whole part yet; the same command begins anew"
+    return (
+        f": {output} has {parts:,} whole part{'s' if parts > 1 else ''} with {rows:,} rows of the input; the same"
+        " command goes on after them"
+    )
 
 
 def _is_of_tables(options: argparse.Namespace) -> bool:
@@ -180,7 +212,7 @@ def _embed_tables(options: argparse.Namespace) -> None:
     if options.field != "text":
         raise UsageError(f"--field is for lines, and the input or the output is a table: give --text {options.field}")
     if options.progress:
-        need("a progress bar", ("tqdm",))
+        need("a progress bar", ("tqdm",), "arrow")
     need_pyarrow()
     if options.engine and not is_folder(options.output):
         raise UsageError(f"--engine {options.engine} writes a folder of parts: give an --output without a suffix")
@@ -195,6 +227,7 @@ def _embed_tables(options: argparse.Namespace) -> None:
             options.input,
             options.output,
             dtype=options.dtype,
+            bitorder=options.bitorder,
             batch_size=options.batch_size,
             force=options.force,
             engine=_on_ray(options) if options.engine else None,
@@ -246,12 +279,14 @@ def _embed_lines(options: argparse.Namespace) -> None:
     # Texts first: what cannot be read is told before a model is downloaded.
     with (source or Input.of(options.texts)).texts(options.field, on_blank) as texts:
         model = OnnxStaticModel.from_pretrained(options.model, **load_options(options))
-        with writing(target, model.encode([], dtype=options.dtype), force=options.force) as write:
+        none = model.encode([], dtype=options.dtype, bitorder=options.bitorder)
+        with writing(target, none, force=options.force) as write:
             for vectors in model.encode_iter(
                 texts,
                 batch_size=options.batch_size,
                 show_progress_bar=options.progress,
                 dtype=options.dtype,
+                bitorder=options.bitorder,
                 **vector_options(options),
             ):
                 write(vectors)

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from m2v_onnx.corpus.bars import progress_bar
 from m2v_onnx.corpus.columns import Layout, list_array, strings
 from m2v_onnx.corpus.files import PIECE_BYTES, File, Piece, joined, need_pyarrow, open_files, read_pieces
 from m2v_onnx.corpus.plain import plain_batch, plain_schema
 from m2v_onnx.corpus.sinks import SUFFIXES, Sink, is_folder, open_sink
 from m2v_onnx.corpus.writing import Output, check_output, new_file
-from m2v_onnx.errors import CorpusError, InvalidTextError, MissingExtraError
+from m2v_onnx.errors import CorpusError, InvalidTextError
 from m2v_onnx.limits import UNSET, Unset, at_least_one
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.vectors.batching import Workers, in_order
-from m2v_onnx.vectors.dtypes import VectorType, as_type
+from m2v_onnx.vectors.dtypes import BitOrder, VectorType, as_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +76,7 @@ def embed_files(
     columns: Sequence[str] | None = None,
     vector: str = "vector",
     dtype: VectorType = "float32",
+    bitorder: BitOrder = "big",
     layout: Layout = "list",
     on_error: OnError = "fail",
     empty: Empty = "zero",
@@ -100,7 +102,7 @@ def embed_files(
     :param text: the column of the texts, or several that are joined by a space.
     :param columns: those that are written beside the vector; None for all.
     :param vector: the name of the new column.
-    :param dtype: of the vectors.
+    :param dtype, bitorder: of the vectors, as ``OnnxStaticModel.encode``.
     :param layout: what a vector is in the file: ``columns.list_array`` says more. With "milvus" the other columns have
         the types that Milvus' import takes.
     :param on_error: what becomes of a row without a text, or that cannot be read. "fail": the error names it. "skip":
@@ -134,7 +136,8 @@ def embed_files(
             raise ValueError(f"{target} is an input too: give another output")
     kept = check_columns(files[0].schema, texts, columns, vector)
     job = Job(
-        _opened(model), files, texts, kept, vector, dtype, layout, on_error, empty, normalize, max_length,
+        opened_model(model), files, texts, kept, vector, dtype, bitorder, layout, on_error, empty, normalize,
+        max_length,
         at_least_one("batch_size", batch_size),
     )  # fmt: skip
     if in_parts:
@@ -147,7 +150,7 @@ def embed_files(
     return _into_file(job, target, force=force, shown=show_progress_bar)
 
 
-def _opened(model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel]) -> OnnxStaticModel:
+def opened_model(model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel]) -> OnnxStaticModel:
     if isinstance(model, (str, Path)):
         return OnnxStaticModel.from_pretrained(model)
     return model if isinstance(model, OnnxStaticModel) else model()
@@ -214,7 +217,11 @@ def check_columns(
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done, whatever the output."""
+    """What is to be done, whatever the output.
+
+    :ivar key: the column of Milvus' primary key, which has no nulls, in a type that such a key may have.
+    :ivar mend: what to do about a bad row, for the error.
+    """
 
     model: OnnxStaticModel
     files: list[File]
@@ -222,17 +229,20 @@ class Job:
     columns: tuple[str, ...]
     vector: str
     dtype: VectorType
+    bitorder: BitOrder
     layout: Layout
     on_error: OnError
     empty: Empty
     normalize: bool | None
     max_length: int | Unset | None
     batch_size: int
+    key: str | None = None
+    mend: str = "mend it, or give --on-error skip or null"
 
     @property
     def none(self) -> npt.NDArray[Any]:
         """No vectors, [0, width]."""
-        return as_type(np.zeros((0, self.model.dim), np.float32), self.dtype)
+        return as_type(np.zeros((0, self.model.dim), np.float32), self.dtype, self.bitorder)
 
     @property
     def read(self) -> "pa.Schema":
@@ -247,7 +257,8 @@ class Job:
         """The columns that are written, as they are written."""
         import pyarrow as pa
 
-        return plain_schema(pa.schema([self.files[0].schema.field(name) for name in self.columns]), self.layout)
+        schema = pa.schema([self.files[0].schema.field(name) for name in self.columns])
+        return plain_schema(schema, self.layout, self.key)
 
     @property
     def written(self) -> "pa.Schema":
@@ -314,9 +325,10 @@ class Job:
         vectors = self._vectors(batch, reasons)
         if reasons and self.on_error == "fail":
             i = min(reasons)
-            raise InvalidTextError(
-                f"{file.where(piece.numbers[i])} {reasons[i]}: mend it, or give --on-error skip or null"
-            )
+            raise InvalidTextError(f"{file.where(piece.numbers[i])} {reasons[i]}: {self.mend}")
+        if self.key is not None and (key := batch.column(self.key)).null_count:
+            i = pa.compute.index(key.is_null(), True).as_py()
+            raise ValueError(f"{file.where(piece.numbers[i])} has no key {self.key!r}: fill it, or give another --key")
         rows = len(batch)
         bad = np.zeros(rows, np.bool_)
         bad[[*reasons]] = True
@@ -330,7 +342,7 @@ class Job:
         columns = plain_batch(batch.select(self.columns), kept, self.layout, piece.numbers[0])
         if not stays.all():
             columns, vectors, missing = columns.filter(pa.array(stays)), vectors[stays], missing[stays]
-        lists = list_array(as_type(vectors, self.dtype), self.layout, missing if missing.any() else None)
+        lists = list_array(as_type(vectors, self.dtype, self.bitorder), self.layout, missing if missing.any() else None)
         listed = [{"file": str(file.path), file.unit: piece.numbers[i], "error": reasons[i]} for i in sorted(reasons)]
         whole = pa.record_batch([*columns.columns, lists], schema=written)
         return Result(whole, rows, listed, int(zeros.sum()), file, piece.position)
@@ -511,16 +523,12 @@ def progress(job: Job, *, shown: bool, done: int = 0) -> Iterator[Advance]:
     if not shown:
         yield lambda rows, file, position: None
         return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise MissingExtraError("a progress bar", "arrow", "tqdm") from error
     before, size = {}, 0
     for file in job.files:
         before[file.path] = size
         size += file.path.stat().st_size
 
-    with tqdm(total=job.rows, initial=done, unit="text", unit_scale=True) as bar:
+    with progress_bar(job.rows, "text", done) as bar:
 
         def advance(rows: int, file: File, position: int) -> None:
             if job.rows is None:
