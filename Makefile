@@ -109,7 +109,7 @@ mteb: .venv-mteb/ready
 speed: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.speed
 
-# Installs some 1.5 GB; Spark needs Java, and arrow-go Go.
+# Installs some 2 GB; Spark needs Java, and arrow-go Go.
 data-engines: .venv-data-engines/ready
 	M2V_ONNX_ARROW_GO=1 .venv-data-engines/bin/pytest -q -rs tests/test_data_engines.py tests/test_table_readers.py
 
