@@ -17,7 +17,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from m2v_onnx import InvalidTextError, OnnxStaticModel, embed_array, embed_files
+from m2v_onnx import InvalidTextError, OnnxStaticModel, embed_array, embed_files, embed_table
 from m2v_onnx.commands.main import main
 from m2v_onnx.corpus import files, lines, sinks
 from m2v_onnx.corpus.columns import Layout
@@ -134,6 +134,21 @@ DTYPES: dict[tuple[str, Layout], pa.DataType] = {
     ("int8", "fixed"): pa.list_(pa.int8(), 64),
     ("binary", "milvus"): pa.list_(pa.uint8()),
 }
+
+
+def test_the_order_of_bits(tmp_path: Path, potion: OnnxStaticModel) -> None:
+    """A folder that was begun with another order is not gone on with."""
+    parquet(tmp_path / "a.parquet")
+    out = tmp_path / "out"
+    arguments = ["embed", BUNDLE, "-i", str(tmp_path / "a.parquet"), "-o", str(out), "--dtype", "binary"]
+    assert main([*arguments, "--bitorder", "little"]) == 0
+    expected = np.packbits(potion.encode(TEXTS) > 0, axis=1, bitorder="little")
+    assert_same(vectors_of(pq.read_table(out)), expected)
+    assert main(arguments) != 0
+    array = embed_array(potion, pa.array(TEXTS), dtype="binary", bitorder="little")
+    assert array.to_pylist() == expected.tolist()
+    table = embed_table(potion, TABLE, dtype="binary", bitorder="little")
+    assert table["vector"].to_pylist() == expected.tolist()
 
 
 @pytest.mark.parametrize(("dtype", "layout"), DTYPES)

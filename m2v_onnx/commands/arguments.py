@@ -52,12 +52,17 @@ def add_location(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subfolder", help="a folder inside the model's folder or repository")
 
 
-def add_tokenizer(parser: argparse.ArgumentParser) -> None:
+def add_opening(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer",
         choices=("auto", "nanotoken", "splintr", "graph", "tokenizers"),
         default="auto",
         help="what makes the token ids; auto takes the fastest that is installed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "int8", "int4"),
+        help="of the model's table, where the bundle has several; the bundle's own by default",
     )
 
 
@@ -85,7 +90,7 @@ def vector_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_options(options: argparse.Namespace) -> "LoadOptions":
-    names = ("revision", "token", "subfolder", "tokenizer")
+    names = ("revision", "token", "subfolder", "tokenizer", "precision")
     return {name: getattr(options, name) for name in names}  # type: ignore[return-value]
 
 

@@ -11,7 +11,7 @@ from m2v_onnx.commands.arguments import (
     UsageError,
     add_command,
     add_location,
-    add_tokenizer,
+    add_opening,
     add_vectors,
     at_least_one,
     load_options,
@@ -31,6 +31,7 @@ def add(commands: Any) -> None:
         "m2v-onnx embed BUNDLE --input lines.txt --output vectors.npy --progress",
         "m2v-onnx embed BUNDLE --input docs.jsonl.gz --field body --skip-blank --output vectors.jsonl --force",
         "m2v-onnx embed BUNDLE --input docs.txt --output codes.npy --dtype int8 --max-length 128 --no-normalize",
+        "m2v-onnx embed BUNDLE --input docs.txt --output bits.npy --dtype binary --bitorder little --precision int8",
         "m2v-onnx embed BUNDLE -i docs.parquet -o with-vectors.parquet --text title,body --columns id,title",
         "m2v-onnx embed BUNDLE -i 'parts/*.csv.gz' -i more.csv -o vectors.arrow --vector embedding --layout fixed",
         "m2v-onnx embed BUNDLE -i docs.jsonl -o docs.parquet --on-error skip --empty null --dtype float16",
@@ -75,13 +76,20 @@ def add(commands: Any) -> None:
         help="of the vectors; binary is a bit a dimension, eight to a byte; bfloat16 is for .parquet and .arrow"
         " (default: %(default)s)",
     )
+    parser.add_argument(
+        "--bitorder",
+        choices=("big", "little"),
+        default="big",
+        help="of binary vectors: the first dimension in a byte's highest bit, or in its lowest, for sqlite-vec"
+        " (default: %(default)s)",
+    )
     add_vectors(parser)
     parser.add_argument(
         "--batch-size", type=at_least_one, default=4096, metavar="TEXTS", help="at a time (default: %(default)s)"
     )
     parser.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
     add_location(parser)
-    add_tokenizer(parser)
+    add_opening(parser)
     _add_tables(parser)
 
 
@@ -200,6 +208,7 @@ def _embed_tables(options: argparse.Namespace) -> None:
             options.input,
             options.output,
             dtype=options.dtype,
+            bitorder=options.bitorder,
             batch_size=options.batch_size,
             force=options.force,
             show_progress_bar=options.progress,
@@ -243,12 +252,14 @@ def _embed_lines(options: argparse.Namespace) -> None:
     # Texts first: what cannot be read is told before a model is downloaded.
     with (source or Input.of(options.texts)).texts(options.field, on_blank) as texts:
         model = OnnxStaticModel.from_pretrained(options.model, **load_options(options))
-        with writing(target, model.encode([], dtype=options.dtype), force=options.force) as write:
+        none = model.encode([], dtype=options.dtype, bitorder=options.bitorder)
+        with writing(target, none, force=options.force) as write:
             for vectors in model.encode_iter(
                 texts,
                 batch_size=options.batch_size,
                 show_progress_bar=options.progress,
                 dtype=options.dtype,
+                bitorder=options.bitorder,
                 **vector_options(options),
             ):
                 write(vectors)

@@ -9,7 +9,7 @@ from m2v_onnx.commands.arguments import (
     add_collection,
     add_command,
     add_location,
-    add_tokenizer,
+    add_opening,
     at_least_one,
     load_options,
     names,
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
         "m2v-onnx index minishlab/potion-base-8M docs.parquet",
         "m2v-onnx index BUNDLE docs.csv.gz --text title,body --key url --columns title,year --collection pages",
         "m2v-onnx index BUNDLE docs.jsonl --metric IP --index-type HNSW --batch-size 500 --force",
-        "m2v-onnx index owner/name docs.csv --revision v1.0 --subfolder small --token hf_...",
+        "m2v-onnx index owner/name docs.csv --precision int8 --revision v1.0 --subfolder small --token hf_...",
         "m2v-onnx index BUNDLE parts/ --uri http://localhost:19530 --milvus-token root:Milvus --dtype int8",
         "m2v-onnx index BUNDLE with-vectors.parquet --vector-column vector",
         "m2v-onnx index BUNDLE docs.parquet --bulk import",
@@ -88,7 +88,7 @@ def add(commands: Any) -> None:
         "--force", action="store_true", help="drop the collection first, if it is there, with all its rows"
     )
     add_location(parser)
-    add_tokenizer(parser)
+    add_opening(parser)
     bulk = parser.add_argument_group("of Milvus' bulk import")
     bulk.add_argument(
         "--bulk",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from m2v_onnx.corpus.fields import texts_of
 from m2v_onnx.errors import InvalidTextError
 from m2v_onnx.model import OnnxStaticModel
-from m2v_onnx.vectors.dtypes import VectorType
+from m2v_onnx.vectors.dtypes import BitOrder, VectorType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,11 +26,13 @@ def embed_table(
     column: str | Sequence[str] = "text",
     vector: str = "vector",
     dtype: VectorType = "float32",
+    bitorder: BitOrder = "big",
 ) -> Batch:
     """Give an Arrow table, or a batch of one, a column of vectors.
 
     :param column: the column of the texts, or several that are joined by a space.
     :param vector: the name of the new column, a plain list of numbers: list<float> for float32.
+    :param dtype, bitorder: of the vectors, as ``OnnxStaticModel.encode``.
     :return: the table's columns and the new one, rows in their order. Zeros for a text without tokens.
     :raises ValueError: where there is no such column, or the new one's name is taken.
     :raises InvalidTextError: for a row without a text.
@@ -42,7 +44,7 @@ def embed_table(
             raise ValueError(f"column: there is no {name!r}: the table has {', '.join(map(repr, names))}")
     if vector in names:
         raise ValueError(f"vector: the table has a column {vector!r} already: give another name")
-    vectors = model.encode(texts_of(table, texts, None), dtype=dtype)
+    vectors = model.encode(texts_of(table, texts, None), dtype=dtype, bitorder=bitorder)
     return table.append_column(vector, list_array(vectors))
 
 
@@ -51,11 +53,13 @@ def embed_array(
     texts: "pa.Array | pa.ChunkedArray",
     *,
     dtype: VectorType = "float32",
+    bitorder: BitOrder = "big",
     layout: Layout = "list",
 ) -> "pa.Array":
     """Make the vectors of an Arrow array of texts.
 
     :param texts: string, large_string, string_view or a dictionary of them, [N]; slices and chunks too.
+    :param dtype, bitorder: of the vectors, as ``OnnxStaticModel.encode``.
     :param layout: what a vector is in Arrow, as ``list_array`` says.
     :return: an array of lists [N]. Null for a null, zeros for a text without tokens.
     :raises TypeError: for an array of something else.
@@ -70,7 +74,7 @@ def embed_array(
         raise TypeError(f"expected an array of texts, got {texts.type}: pass the column of the texts")
     whole = whole.cast(pa.large_string())  # not all functions take a string_view
     missing = compute.is_null(whole).to_numpy(zero_copy_only=False) if whole.null_count else None
-    vectors = model.encode(strings(whole.drop_null()), dtype=dtype)
+    vectors = model.encode(strings(whole.drop_null()), dtype=dtype, bitorder=bitorder)
     if missing is None:
         return list_array(vectors, layout)
     spread = np.zeros((len(missing), vectors.shape[1]), vectors.dtype)

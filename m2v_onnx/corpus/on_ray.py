@@ -8,7 +8,7 @@ from m2v_onnx.corpus.columns import embed_table
 from m2v_onnx.errors import MissingExtraError
 from m2v_onnx.limits import at_least_one
 from m2v_onnx.model import LoadOptions, OnnxStaticModel
-from m2v_onnx.vectors.dtypes import VectorType
+from m2v_onnx.vectors.dtypes import BitOrder, VectorType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +24,7 @@ def embed_dataset(
     column: str | Sequence[str] = "text",
     vector: str = "vector",
     dtype: VectorType = "float32",
+    bitorder: BitOrder = "big",
     workers: int | tuple[int, int] = 1,
     batch_size: int = ROWS,
     **options: Unpack[LoadOptions],
@@ -37,6 +38,7 @@ def embed_dataset(
     :param model: what ``OnnxStaticModel.from_pretrained`` takes; every machine must find it by that name.
     :param column: the column of the texts, or several that are joined by a space.
     :param vector: the name of the new column, a plain list of numbers.
+    :param dtype, bitorder: of the vectors, as ``OnnxStaticModel.encode``.
     :param workers: how many, or the fewest and the most.
     :param batch_size: rows that a worker gets at a time.
     :param options: of ``OnnxStaticModel.from_pretrained``.
@@ -49,7 +51,7 @@ def embed_dataset(
         raise MissingExtraError("Ray Data", "ray", "ray") from error
     fewest, most = (workers, workers) if isinstance(workers, int) else workers
     pool = ActorPoolStrategy(min_size=at_least_one("workers", fewest), max_size=at_least_one("workers", most))
-    how = {"column": column, "vector": vector, "dtype": dtype}
+    how = {"column": column, "vector": vector, "dtype": dtype, "bitorder": bitorder}
     return ds.map_batches(
         Embedder,
         fn_constructor_args=(str(model), how, {"threads": 1, **options}),

@@ -138,6 +138,7 @@ def _description(job: Job, part_rows: int) -> dict[str, Any]:
             "key": job.key,
             "vector": job.vector,
             "dtype": job.dtype,
+            "bitorder": job.bitorder,
             "layout": job.layout,
             "on_error": job.on_error,
             "empty": job.empty,

@@ -21,7 +21,7 @@ from m2v_onnx.errors import CorpusError, InvalidTextError
 from m2v_onnx.limits import UNSET, Unset, at_least_one
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.vectors.batching import Workers, in_order
-from m2v_onnx.vectors.dtypes import VectorType, as_type
+from m2v_onnx.vectors.dtypes import BitOrder, VectorType, as_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,6 +76,7 @@ def embed_files(
     columns: Sequence[str] | None = None,
     vector: str = "vector",
     dtype: VectorType = "float32",
+    bitorder: BitOrder = "big",
     layout: Layout = "list",
     on_error: OnError = "fail",
     empty: Empty = "zero",
@@ -100,7 +101,7 @@ def embed_files(
     :param text: the column of the texts, or several that are joined by a space.
     :param columns: those that are written beside the vector; None for all.
     :param vector: the name of the new column.
-    :param dtype: of the vectors.
+    :param dtype, bitorder: of the vectors, as ``OnnxStaticModel.encode``.
     :param layout: what a vector is in the file: ``columns.list_array`` says more. With "milvus" the other columns have
         the types that Milvus' import takes.
     :param on_error: what becomes of a row without a text, or that cannot be read. "fail": the error names it. "skip":
@@ -131,7 +132,8 @@ def embed_files(
             raise ValueError(f"{target} is an input too: give another output")
     kept = check_columns(files[0].schema, texts, columns, vector)
     job = Job(
-        opened_model(model), files, texts, kept, vector, dtype, layout, on_error, empty, normalize, max_length,
+        opened_model(model), files, texts, kept, vector, dtype, bitorder, layout, on_error, empty, normalize,
+        max_length,
         at_least_one("batch_size", batch_size),
     )  # fmt: skip
     if in_parts:
@@ -220,6 +222,7 @@ class Job:
     columns: tuple[str, ...]
     vector: str
     dtype: VectorType
+    bitorder: BitOrder
     layout: Layout
     on_error: OnError
     empty: Empty
@@ -232,7 +235,7 @@ class Job:
     @property
     def none(self) -> npt.NDArray[Any]:
         """No vectors, [0, width]."""
-        return as_type(np.zeros((0, self.model.dim), np.float32), self.dtype)
+        return as_type(np.zeros((0, self.model.dim), np.float32), self.dtype, self.bitorder)
 
     @property
     def read(self) -> "pa.Schema":
@@ -302,7 +305,7 @@ class Job:
         columns = plain_batch(batch.select(self.columns), kept, self.layout, piece.numbers[0])
         if not stays.all():
             columns, vectors, missing = columns.filter(pa.array(stays)), vectors[stays], missing[stays]
-        lists = list_array(as_type(vectors, self.dtype), self.layout, missing if missing.any() else None)
+        lists = list_array(as_type(vectors, self.dtype, self.bitorder), self.layout, missing if missing.any() else None)
         listed = [{"file": str(file.path), file.unit: piece.numbers[i], "error": reasons[i]} for i in sorted(reasons)]
         whole = pa.record_batch([*columns.columns, lists], schema=written)
         return Result(whole, rows, listed, int(zeros.sum()), file, piece.position)
