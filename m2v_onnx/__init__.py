@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from m2v_onnx.corpus.bulk import import_documents
     from m2v_onnx.corpus.collections import index_documents, search_documents
     from m2v_onnx.corpus.columns import embed_array, embed_table
-    from m2v_onnx.corpus.on_ray import embed_dataset
+    from m2v_onnx.corpus.on_ray import OnRay, embed_dataset
     from m2v_onnx.corpus.tables import embed_files
     from m2v_onnx.errors import (
         CollectionError,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Model2VecEmbeddingFunction": "milvus",
+    "OnRay": "corpus.on_ray",
     "OnnxStaticModel": "model",
     "OnnxStaticModelPipeline": "pipeline",
     "embed_array": "corpus.columns",
@@ -58,6 +59,7 @@ __all__ = [
     "MissingExtraError",
     "Model2VecEmbeddingFunction",
     "ModelNotFoundError",
+    "OnRay",
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
     "UploadError",

@@ -310,6 +310,14 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "pip install 'm2v-onnx[arrow]'" in failed(capsys, "embed", BUNDLE, *arguments)
 
 
+def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    parquet(tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    arguments = ["-i", str(tmp_path / "a.parquet"), "-o", str(tmp_path / "out"), "--engine", "ray"]
+    assert "pip install 'm2v-onnx[ray]'" in failed(capsys, "embed", BUNDLE, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
 REFUSED: list[tuple[list[str], int, str]] = [
     (["-i", "none.parquet", "-o", "out.parquet"], 1, "there is no file or folder none.parquet"),
     (["-i", "no/*.parquet", "-o", "out.parquet"], 1, "there is no file or folder no/*.parquet"),
@@ -335,6 +343,8 @@ REFUSED: list[tuple[list[str], int, str]] = [
     (["-i", "cut.jsonl.gz", "-o", "out.parquet"], 1, "cut.jsonl.gz: it"),
     (["-i", "lines.jsonl", "-o", "out.parquet"], 1, "expected a JSON object a line"),
     (["-i", "empty.jsonl", "-o", "out.parquet"], 1, "empty.jsonl: it"),
+    (["-i", "a.parquet", "-o", "out", "--workers", "2"], 2, "--workers is for Ray: give --engine ray too"),
+    (["-i", "a.parquet", "-o", "out.parquet", "--engine", "ray"], 2, "--engine ray writes a folder of parts"),
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m2v_onnx.commands.arguments import (
     UsageError,
@@ -19,6 +19,9 @@ from m2v_onnx.commands.arguments import (
     need,
     vector_options,
 )
+
+if TYPE_CHECKING:
+    from m2v_onnx.corpus.on_ray import OnRay
 
 
 def add(commands: Any) -> None:
@@ -36,6 +39,7 @@ def add(commands: Any) -> None:
         "m2v-onnx embed BUNDLE -i 'parts/*.csv.gz' -i more.csv -o vectors.arrow --vector embedding --layout fixed",
         "m2v-onnx embed BUNDLE -i docs.jsonl -o docs.parquet --on-error skip --empty null --dtype float16",
         "m2v-onnx embed BUNDLE -i corpus/ -o corpus-with-vectors --part-rows 500000",
+        "m2v-onnx embed BUNDLE -i corpus/ -o corpus-with-vectors --engine ray --address auto --workers 16",
         "cat lines.txt | m2v-onnx embed BUNDLE > vectors.jsonl",
         "zcat docs.jsonl.gz | m2v-onnx embed BUNDLE --format jsonl --batch-size 256 --tokenizer graph > vectors.jsonl",
         "m2v-onnx embed owner/name --revision v1.0 --subfolder small --token hf_... 'a text'",
@@ -126,8 +130,18 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
         metavar="ROWS",
         help="of the input, that become one file of a folder (default: 1000000)",
     )
+    tables.add_argument(
+        "--engine", choices=("ray",), help="what writes the parts of a folder: workers of Ray; this process by default"
+    )
+    tables.add_argument(
+        "--address", help="of a cluster of Ray, auto say; by default Ray is started on this machine for the command"
+    )
+    tables.add_argument(
+        "--workers", type=at_least_one, metavar="WORKERS", help="of Ray, of a core each (default: the cluster's cores)"
+    )
 
 
+RAY_OPTIONS = ("address", "workers")
 TABLE_OPTIONS = ("text", "columns", "vector", "layout", "on_error", "empty", "part_rows")
 
 
@@ -173,7 +187,7 @@ def _is_of_tables(options: argparse.Namespace) -> bool:
         or any(map(is_of_tables, inputs))
         or Path(output).suffix.lower() in TABLES
         or (bool(inputs) and output != "-" and is_folder(output))
-        or any(getattr(options, name) is not None for name in TABLE_OPTIONS)
+        or any(getattr(options, name) is not None for name in ("engine", *RAY_OPTIONS, *TABLE_OPTIONS))
     )
 
 
@@ -200,6 +214,11 @@ def _embed_tables(options: argparse.Namespace) -> None:
     if options.progress:
         need("a progress bar", ("tqdm",), "arrow")
     need_pyarrow()
+    if options.engine and not is_folder(options.output):
+        raise UsageError(f"--engine {options.engine} writes a folder of parts: give an --output without a suffix")
+    for name in RAY_OPTIONS:
+        if options.engine is None and getattr(options, name) is not None:
+            raise UsageError(f"--{name} is for Ray: give --engine ray too, or leave it out")
     find_files(options.input)  # what is not there is told before a model is downloaded
     given = {name: getattr(options, name) for name in TABLE_OPTIONS if getattr(options, name) is not None}
     try:
@@ -211,6 +230,7 @@ def _embed_tables(options: argparse.Namespace) -> None:
             bitorder=options.bitorder,
             batch_size=options.batch_size,
             force=options.force,
+            engine=_on_ray(options) if options.engine else None,
             show_progress_bar=options.progress,
             **given,
             **vector_options(options),
@@ -225,6 +245,13 @@ def _embed_tables(options: argparse.Namespace) -> None:
     if done.empty:
         notes.append(f"texts without tokens: {done.empty:,}")
     print(f"m2v-onnx embed: {'; '.join(notes)}", file=sys.stderr)
+
+
+def _on_ray(options: argparse.Namespace) -> "OnRay":
+    from m2v_onnx.corpus.on_ray import OnRay, need_ray
+
+    need_ray()
+    return OnRay(options.address, options.workers, options.model, load_options(options))
 
 
 def _embed_lines(options: argparse.Namespace) -> None:

@@ -1,12 +1,12 @@
 """Files of tables into files of tables with vectors: rows in their order, columns beside them, none of it lost."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,7 @@ def embed_files(
     max_length: int | Unset | None = UNSET,
     batch_size: int = ROWS,
     part_rows: int = PART_ROWS,
+    engine: "Engine | None" = None,
     force: bool = False,
     show_progress_bar: bool = False,
 ) -> Embedded:
@@ -110,6 +111,7 @@ def embed_files(
     :param normalize, max_length: as ``OnnxStaticModel.encode``.
     :param batch_size: rows that are embedded at a time.
     :param part_rows: rows of the input that become one file of a folder.
+    :param engine: what writes the parts of a folder: an ``OnRay``, or None for this process. The files are the same.
     :param force: replace the output if there is one.
     :param show_progress_bar: show one (tqdm) on standard error.
     :raises ValueError: for a table or an option that does not fit, and for a file that is damaged.
@@ -121,6 +123,8 @@ def embed_files(
     """
     need_pyarrow()
     target, in_parts = Path(output), is_folder(output)
+    if engine is not None and not in_parts:
+        raise ValueError(f"engine: workers write a folder of parts: give an output without a suffix, got {target}")
     check_table_output(
         target, in_parts=in_parts, dtype=dtype, layout=layout, on_error=on_error, empty=empty, force=force
     )
@@ -139,7 +143,10 @@ def embed_files(
     if in_parts:
         from m2v_onnx.corpus.parts import into_parts
 
-        return into_parts(job, target, at_least_one("part_rows", part_rows), force=force, shown=show_progress_bar)
+        if engine is not None:
+            engine = engine.with_model(model)
+        part_rows = at_least_one("part_rows", part_rows)
+        return into_parts(job, target, part_rows, engine, force=force, shown=show_progress_bar)
     return _into_file(job, target, force=force, shown=show_progress_bar)
 
 
@@ -264,11 +271,39 @@ class Job:
         counts = [file.rows for file in self.files if file.rows is not None]
         return sum(counts) if len(counts) == len(self.files) else None
 
-    def results(self, start: tuple[int, int] = (0, 0), part_rows: int | None = None) -> Iterator[Result]:
+    def counted(self) -> "Job":
+        """The same, and how many rows each file has is known; those of lines are read for it."""
+        names = self.read.names
+        files = [
+            replace(file, rows=sum(len(piece.batch) for piece in file.pieces(self.batch_size, names)))
+            if file.rows is None
+            else file
+            for file in self.files
+        ]
+        return replace(self, files=files)
+
+    def starts(self, start: tuple[int, int], part_rows: int) -> Iterator[tuple[int, int]]:
+        """Where each part begins, from one on; of a job that is counted. No part begins at the end of all rows."""
+        (first, skip), left = start, 0
+        for place in range(first, len(self.files)):
+            rows = self.files[place].rows or 0
+            at = skip
+            while at < rows:
+                if not left:
+                    yield place, at
+                    left = part_rows
+                taken = min(left, rows - at)
+                at, left = at + taken, left - taken
+            skip = 0
+
+    def results(
+        self, start: tuple[int, int] = (0, 0), part_rows: int | None = None, *, one_part: bool = False
+    ) -> Iterator[Result]:
         """Embed all rows, in the model's threads, while the caller's reads and writes.
 
         :param start: the place of a file, and the rows of it to leave out.
         :param part_rows: how many rows from the start on a part has: no result crosses the end of one.
+        :param one_part: end with the first part.
         :raises InvalidTextError: for a bad row, where it is not to be skipped.
         """
         kept, written = self.kept, self.written
@@ -278,6 +313,8 @@ class Job:
             return self._embed(*item, kept, written)
 
         items = pieces if part_rows is None else _within_parts(pieces, part_rows, self.batch_size)
+        if part_rows is not None and one_part:
+            items = _first_rows(items, part_rows)
         return in_order(Workers(self.model.threads), work, items, 2 * self.model.threads)
 
     def _embed(self, file: File, piece: Piece, kept: "pa.Schema", written: "pa.Schema") -> Result:
@@ -386,6 +423,37 @@ def _within_parts(pieces: Iterable[tuple[File, Piece]], part_rows: int, size: in
             yield file, joined(held)
 
 
+Advance = Callable[[int, File, int], None]
+"""What tells how far a job is: the rows that are done now, their file, and the bytes of it that are read."""
+
+
+class Engine(Protocol):
+    """What writes the parts of a folder in this process' place."""
+
+    def with_model(self, model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel]) -> "Engine":
+        """The same, with the model of the job where it has none of its own."""
+
+    def write_parts(
+        self, job: Job, folder: Path, number: int, start: tuple[int, int], part_rows: int, advance: Advance
+    ) -> Generator[dict[str, Any], None, None]:
+        """Write all parts from one on.
+
+        :param job: whose files' rows are counted.
+        :param number: of the first part.
+        :param start: where it begins: a file's place, and the rows of it to leave out.
+        :return: what the manifest has of each, in their order.
+        """
+
+
+def _first_rows(items: Iterable[tuple[File, Piece]], rows: int) -> Iterator[tuple[File, Piece]]:
+    """:param rows: that end with a piece."""
+    for file, piece in items:
+        yield file, piece
+        rows -= len(piece.batch)
+        if rows <= 0:
+            return
+
+
 def _into_file(job: Job, target: Path, *, force: bool, shown: bool) -> Embedded:
     done = Embedded(0, 0, 0, 0)
     kind = SUFFIXES[target.suffix.lower()]
@@ -397,7 +465,7 @@ def _into_file(job: Job, target: Path, *, force: bool, shown: bool) -> Embedded:
         with open_sink(kind, file, job.written, job.vector, job.none) as sink:
             for result in job.results():
                 done = write(result, sink, errors, done)
-                advance(result)
+                advance(result.rows, result.file, result.position)
         check_counts(job, done)
     return done
 
@@ -447,13 +515,13 @@ class ErrorList:
 
 
 @contextmanager
-def progress(job: Job, *, shown: bool, done: int = 0) -> Iterator[Callable[[Result], None]]:
+def progress(job: Job, *, shown: bool, done: int = 0) -> Iterator[Advance]:
     """A bar on standard error. Where nobody knows how many rows there are, by the bytes that are read.
 
     :param done: rows that an earlier run has embedded.
     """
     if not shown:
-        yield lambda result: None
+        yield lambda rows, file, position: None
         return
     before, size = {}, 0
     for file in job.files:
@@ -462,10 +530,10 @@ def progress(job: Job, *, shown: bool, done: int = 0) -> Iterator[Callable[[Resu
 
     with progress_bar(job.rows, "text", done) as bar:
 
-        def advance(result: Result) -> None:
+        def advance(rows: int, file: File, position: int) -> None:
             if job.rows is None:
-                read = before[result.file.path] + result.position
-                bar.total = round((bar.n + result.rows) * max(1, size / max(1, read)))
-            bar.update(result.rows)
+                read = before[file.path] + position
+                bar.total = round((bar.n + rows) * max(1, size / max(1, read)))
+            bar.update(rows)
 
         yield advance
