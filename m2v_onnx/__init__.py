@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from m2v_onnx import telemetry
 
 if TYPE_CHECKING:
+    from m2v_onnx.corpus.bulk import import_documents
     from m2v_onnx.corpus.collections import index_documents, search_documents
     from m2v_onnx.corpus.columns import embed_array, embed_table
     from m2v_onnx.corpus.on_ray import embed_dataset
@@ -33,6 +34,7 @@ _HOMES = {
     "embed_dataset": "corpus.on_ray",
     "embed_files": "corpus.tables",
     "embed_table": "corpus.columns",
+    "import_documents": "corpus.bulk",
     "index_documents": "corpus.collections",
     "search_documents": "corpus.collections",
     "CollectionError": "errors",
@@ -63,6 +65,7 @@ __all__ = [
     "embed_dataset",
     "embed_files",
     "embed_table",
+    "import_documents",
     "index_documents",
     "search_documents",
 ]

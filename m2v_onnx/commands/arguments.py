@@ -69,8 +69,7 @@ def add_opening(parser: argparse.ArgumentParser) -> None:
 def add_collection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--uri",
-        default="./documents.db",
-        help="a folder of Milvus Lite, whose name ends in .db, or a server's address (default: %(default)s)",
+        help="a folder of Milvus Lite, whose name ends in .db, or a server's address (default: ./documents.db)",
     )
     parser.add_argument(
         "--milvus-token", default="", metavar="TOKEN", help="of the server: user:password, or an API key"
@@ -95,11 +94,11 @@ def load_options(options: argparse.Namespace) -> "LoadOptions":
     return {name: getattr(options, name) for name in names}  # type: ignore[return-value]
 
 
-def need(purpose: str, packages: Sequence[str]) -> None:
+def need(purpose: str, packages: Sequence[str], extra: str = "export") -> None:
     """:raises MissingExtraError: naming the first package that is not installed."""
     for package in packages:
         if find_spec(package) is None:
-            raise MissingExtraError(purpose, "export", package)
+            raise MissingExtraError(purpose, extra, package)
 
 
 def at_least_zero(value: str) -> int:

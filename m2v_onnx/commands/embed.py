@@ -132,10 +132,34 @@ TABLE_OPTIONS = ("text", "columns", "vector", "layout", "on_error", "empty", "pa
 
 
 def run(options: argparse.Namespace) -> None:
-    if _is_of_tables(options):
-        _embed_tables(options)
-    else:
-        _embed_lines(options)
+    try:
+        if _is_of_tables(options):
+            _embed_tables(options)
+        else:
+            _embed_lines(options)
+    except KeyboardInterrupt:
+        if sys.stderr is not None:
+            print(f"m2v-onnx embed: interrupted{_what_is_left(options.output)}", file=sys.stderr)
+        raise
+
+
+def _what_is_left(output: str | None) -> str:
+    """What a run that was interrupted has left, and what the user can do."""
+    from m2v_onnx.corpus.parts import read_done
+    from m2v_onnx.corpus.sinks import is_folder
+    from m2v_onnx.corpus.streams import is_stream
+
+    if output is None or output == "-" or is_stream(Path(output)):
+        return ""
+    if not is_folder(output):
+        return f": nothing was written to {output}; the same command begins anew"
+    parts, rows = read_done(Path(output))
+    if not parts:
+        return f": {output} has no whole part yet; the same command begins anew"
+    return (
+        f": {output} has {parts:,} whole part{'s' if parts > 1 else ''} with {rows:,} rows of the input; the same"
+        " command goes on after them"
+    )
 
 
 def _is_of_tables(options: argparse.Namespace) -> bool:
@@ -174,7 +198,7 @@ def _embed_tables(options: argparse.Namespace) -> None:
     if options.field != "text":
         raise UsageError(f"--field is for lines, and the input or the output is a table: give --text {options.field}")
     if options.progress:
-        need("a progress bar", ("tqdm",))
+        need("a progress bar", ("tqdm",), "arrow")
     need_pyarrow()
     find_files(options.input)  # what is not there is told before a model is downloaded
     given = {name: getattr(options, name) for name in TABLE_OPTIONS if getattr(options, name) is not None}

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
         "normalize": model.normalize,
         "max_length": model.max_length,
         "median_token_length": model.median_token_length,
-        "tokens from": model.tokens_from,
+        "tokens from": f"{model.tokens_from} ({model.tokens_from_reason})",
         "unknown token": model.unk_token_id,
         "ort telemetry": telemetry.state(),
     }

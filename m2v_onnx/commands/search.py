@@ -47,13 +47,13 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from m2v_onnx.corpus.collections import search_documents
+    from m2v_onnx.corpus.collections import URI, search_documents
     from m2v_onnx.model import OnnxStaticModel
 
     found = search_documents(
         OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
         options.texts,
-        uri=options.uri,
+        uri=options.uri or URI,
         token=options.milvus_token,
         collection=options.collection,
         vector_field=options.vector_field,

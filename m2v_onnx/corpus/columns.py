@@ -132,3 +132,81 @@ def list_array(
         pa.array(np.ascontiguousarray(values).reshape(-1)),
         mask=None if missing is None else pa.array(missing),
     )
+
+
+def check_vector_column(schema: "pa.Schema", name: str, none: npt.NDArray[Any], dtype: VectorType) -> None:
+    """Look whether a column may have the vectors that are wanted; how many numbers a list has, its rows tell.
+
+    :param none: no vectors, [0, width], of the type that is wanted.
+    :raises ValueError: where it has not.
+    """
+    import pyarrow as pa
+
+    names = schema.names
+    if names.count(name) != 1:
+        raise ValueError(f"vector_column: expected one column {name!r}: the table has {', '.join(map(repr, names))}")
+    kind, is_ = schema.field(name).type, pa.types
+    number = kind.value_type if is_.is_list(kind) or is_.is_large_list(kind) or is_.is_fixed_size_list(kind) else None
+    if number is None or not _fits(number, none):
+        raise ValueError(
+            f"vector_column: expected vectors of {dtype} in {name!r}, got {kind}: give the --dtype that `embed` wrote"
+            " them with, or index the texts"
+        )
+
+
+def vectors_of(column: "pa.Array", name: str, none: npt.NDArray[Any], first: int) -> npt.NDArray[Any]:
+    """The vectors of Arrow's lists, as ``list_array`` and `embed` make them, JSON's too.
+
+    :param column: of a type that ``check_vector_column`` lets pass.
+    :param none: no vectors, [0, width], of the type that is wanted.
+    :param first: the number of the column's first row, for the error.
+    :return: [rows, width].
+    :raises ValueError: for a row without a vector, or with one of another width, and for numbers that do not fit.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if column.null_count:
+        row = first + compute.index(column.is_null(), True).as_py()
+        raise ValueError(f"row {row} has no vector in {name!r}: leave such rows out of the table")
+    width = none.shape[1]
+    as_bytes = _as_bytes(column.type.value_type, none)
+    numbers = width * none.dtype.itemsize if as_bytes else width
+    lengths = compute.list_value_length(column)
+    others = compute.index(compute.not_equal(lengths, numbers), True).as_py()
+    if others >= 0:
+        raise ValueError(
+            f"row {first + others} has {lengths[others].as_py():,} numbers in {name!r}, and {numbers:,} were expected:"
+            " take the model and the --dtype that the vectors were made with"
+        )
+    flat = column.flatten()
+    if flat.null_count:
+        row = first + compute.index(flat.is_null(), True).as_py() // numbers
+        raise ValueError(f"row {row} has a vector with a missing number in {name!r}: make it again")
+    if as_bytes:
+        content: npt.NDArray[Any] = flat.to_numpy()
+        return content.view(none.dtype).reshape(len(column), width)
+    if pa.types.is_integer(flat.type):
+        try:
+            flat = flat.cast(pa.from_numpy_dtype(none.dtype))
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"rows from {first} on: {name!r} has numbers that are no {none.dtype}: {error}") from error
+    values: npt.NDArray[Any] = flat.to_numpy(zero_copy_only=False).astype(none.dtype, copy=False)
+    return values.reshape(len(column), width)
+
+
+def _fits(number: "pa.DataType", none: npt.NDArray[Any]) -> bool:
+    """Whether numbers of an Arrow type can be those of vectors; JSON has only the widest types."""
+    import pyarrow as pa
+
+    if _as_bytes(number, none):
+        return True
+    is_floating = none.dtype.kind == "f"
+    return (pa.types.is_floating(number) and is_floating) or (pa.types.is_integer(number) and none.dtype.kind in "iu")
+
+
+def _as_bytes(number: "pa.DataType", none: npt.NDArray[Any]) -> bool:
+    """Whether vectors are stored as bytes, two a number."""
+    import pyarrow as pa
+
+    return bool(number == pa.uint8() and none.dtype.itemsize == 2)

@@ -7,6 +7,7 @@ those of the other files that are no parts, begin with "_": programs that read a
 """
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ TEMPORARY = (".part-", "._manifest", "._errors-")
 """How names of files begin that are not whole yet."""
 
 FORMAT_VERSION = 1
+
+log = logging.getLogger("m2v_onnx")
 
 DO = "give the same command, another output, or --force to begin anew"
 
@@ -57,9 +60,23 @@ def into_parts(job: Job, folder: Path, part_rows: int, *, force: bool, shown: bo
         else:
             _check_same(folder, manifest, wanted)
             _check_parts(folder, manifest)
+        if manifest["parts"]:
+            after = f"{len(manifest['parts']):,} parts with {_sum(manifest).rows:,} rows of the input are there"
+            log.info(
+                "%s: %s, %s", folder, after, "and it is complete" if manifest["complete"] else "it goes on after them"
+            )
         if not manifest["complete"]:
             _go_on(job, folder, manifest, part_rows, shown=shown)
         return _sum(manifest)
+
+
+def read_done(folder: Path) -> tuple[int, int]:
+    """How many whole parts a folder has, and how many rows of the input they are. Zeros for a folder without any."""
+    try:
+        manifest = _read(folder)
+    except (CorpusError, OSError):
+        return 0, 0
+    return (len(manifest["parts"]), _sum(manifest).rows) if manifest else (0, 0)
 
 
 def _go_on(job: Job, folder: Path, manifest: dict[str, Any], part_rows: int, *, shown: bool) -> None:
@@ -118,6 +135,7 @@ def _description(job: Job, part_rows: int) -> dict[str, Any]:
         "options": {
             "text": [*job.texts],
             "columns": [*job.columns],
+            "key": job.key,
             "vector": job.vector,
             "dtype": job.dtype,
             "bitorder": job.bitorder,

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from m2v_onnx.corpus.bars import progress_bar
 from m2v_onnx.corpus.columns import Layout, list_array, strings
 from m2v_onnx.corpus.files import PIECE_BYTES, File, Piece, joined, need_pyarrow, open_files, read_pieces
 from m2v_onnx.corpus.plain import plain_batch, plain_schema
 from m2v_onnx.corpus.sinks import SUFFIXES, Sink, is_folder, open_sink
 from m2v_onnx.corpus.writing import Output, check_output, new_file
-from m2v_onnx.errors import CorpusError, InvalidTextError, MissingExtraError
+from m2v_onnx.errors import CorpusError, InvalidTextError
 from m2v_onnx.limits import UNSET, Unset, at_least_one
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.vectors.batching import Workers, in_order
@@ -131,7 +132,7 @@ def embed_files(
             raise ValueError(f"{target} is an input too: give another output")
     kept = check_columns(files[0].schema, texts, columns, vector)
     job = Job(
-        _opened(model), files, texts, kept, vector, dtype, bitorder, layout, on_error, empty, normalize,
+        opened_model(model), files, texts, kept, vector, dtype, bitorder, layout, on_error, empty, normalize,
         max_length,
         at_least_one("batch_size", batch_size),
     )  # fmt: skip
@@ -142,7 +143,7 @@ def embed_files(
     return _into_file(job, target, force=force, shown=show_progress_bar)
 
 
-def _opened(model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel]) -> OnnxStaticModel:
+def opened_model(model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel]) -> OnnxStaticModel:
     if isinstance(model, (str, Path)):
         return OnnxStaticModel.from_pretrained(model)
     return model if isinstance(model, OnnxStaticModel) else model()
@@ -209,7 +210,11 @@ def check_columns(
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done, whatever the output."""
+    """What is to be done, whatever the output.
+
+    :ivar key: the column of Milvus' primary key, which has no nulls, in a type that such a key may have.
+    :ivar mend: what to do about a bad row, for the error.
+    """
 
     model: OnnxStaticModel
     files: list[File]
@@ -224,6 +229,8 @@ class Job:
     normalize: bool | None
     max_length: int | Unset | None
     batch_size: int
+    key: str | None = None
+    mend: str = "mend it, or give --on-error skip or null"
 
     @property
     def none(self) -> npt.NDArray[Any]:
@@ -243,7 +250,8 @@ class Job:
         """The columns that are written, as they are written."""
         import pyarrow as pa
 
-        return plain_schema(pa.schema([self.files[0].schema.field(name) for name in self.columns]), self.layout)
+        schema = pa.schema([self.files[0].schema.field(name) for name in self.columns])
+        return plain_schema(schema, self.layout, self.key)
 
     @property
     def written(self) -> "pa.Schema":
@@ -280,9 +288,10 @@ class Job:
         vectors = self._vectors(batch, reasons)
         if reasons and self.on_error == "fail":
             i = min(reasons)
-            raise InvalidTextError(
-                f"{file.where(piece.numbers[i])} {reasons[i]}: mend it, or give --on-error skip or null"
-            )
+            raise InvalidTextError(f"{file.where(piece.numbers[i])} {reasons[i]}: {self.mend}")
+        if self.key is not None and (key := batch.column(self.key)).null_count:
+            i = pa.compute.index(key.is_null(), True).as_py()
+            raise ValueError(f"{file.where(piece.numbers[i])} has no key {self.key!r}: fill it, or give another --key")
         rows = len(batch)
         bad = np.zeros(rows, np.bool_)
         bad[[*reasons]] = True
@@ -446,16 +455,12 @@ def progress(job: Job, *, shown: bool, done: int = 0) -> Iterator[Callable[[Resu
     if not shown:
         yield lambda result: None
         return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise MissingExtraError("a progress bar", "arrow", "tqdm") from error
     before, size = {}, 0
     for file in job.files:
         before[file.path] = size
         size += file.path.stat().st_size
 
-    with tqdm(total=job.rows, initial=done, unit="text", unit_scale=True) as bar:
+    with progress_bar(job.rows, "text", done) as bar:
 
         def advance(result: Result) -> None:
             if job.rows is None:

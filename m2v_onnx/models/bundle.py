@@ -12,6 +12,7 @@ from m2v_onnx.models.format import (
     CONFIG,
     FORMAT_VERSION,
     GOLDEN,
+    KIND,
     MANIFEST,
     ONE,
     PLAIN,
@@ -86,6 +87,11 @@ class ModelFiles:
     def probes(self) -> Path | None:
         """Checksums of token ids, where the bundle has them: Unigram and BPE models do."""
         return self.folder / PROBES if PROBES in self.manifest else None
+
+    @property
+    def kind(self) -> str:
+        """The type of the tokenizer's model, "BPE" say; "" where the bundle does not tell."""
+        return str(self.config.get(MANIFEST, {}).get(KIND, ""))
 
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
