@@ -54,6 +54,13 @@ def test_properties_as_in_model2vec(potion: OnnxStaticModel, potion_reference: S
     assert "dim=64" in repr(potion)
 
 
+def test_queries_go_past_the_checks_of_onnxruntimes_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take a third of a query that comes cold: an onnxruntime in which they are made again must be noticed."""
+    expected = OnnxStaticModel.from_pretrained(POTION_BUNDLE).encode("Take this.")
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", None)  # before a session is opened, which keeps it
+    assert np.array_equal(OnnxStaticModel.from_pretrained(POTION_BUNDLE).encode(["Take this."])[0], expected)
+
+
 def test_one_text(potion: OnnxStaticModel, potion_reference: StaticModel) -> None:
     vector = potion.encode("It's dangerous to go alone!")
     assert vector.shape == (64,)

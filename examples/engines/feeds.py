@@ -1,8 +1,10 @@
 """What the programs of this folder read: a JSON object a line, with shape and data of each input of the graph."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +19,11 @@ def feeds() -> Iterator[dict[str, np.ndarray]]:
 def answer(embed: Callable[[dict[str, np.ndarray]], np.ndarray]) -> None:
     """Write the vectors of each batch, a JSON list of lists."""
     for batch in feeds():
-        print(json.dumps(np.asarray(embed(batch)).tolist()), flush=True)
+        begin = time.perf_counter()
+        vectors = np.asarray(embed(batch))
+        if "M2V_TIMES" in os.environ:  # for benchmarks/engines.py
+            print("milliseconds", (time.perf_counter() - begin) * 1e3, file=sys.stderr)
+        print(json.dumps(vectors.tolist()), flush=True)
 
 
 def convert(command: Sequence[str | Path], folder: str | Path | None = None) -> None:

@@ -136,8 +136,11 @@ class NanotokenTokens:
         """As ``TokenizersTokens.ids_of_one``; a query's way, where every call counts."""
         if max_length is not None and len(text) > max_length * self.median_token_length:
             text = text[: max_length * self.median_token_length]
+        process, tokenizer = self._opened
+        if process != os.getpid():
+            tokenizer = self._tokenizer
         try:
-            ids = self._tokenizer.encode(text, add_special_tokens=False)
+            ids = tokenizer.encode(text, add_special_tokens=False)
         except UnicodeError:
             check_unicode([text])
             raise

@@ -92,9 +92,21 @@ class TokenizersTokens:
                 ) from error
 
     def ids_of_one(self, text: str, max_length: int | None) -> Ids:
-        """As ``ids``, for one text, and without the unknown token. :return: int64 [T]."""
-        ids = self.ids([text], max_length)[0]
-        return ids if self.unk_token_id is None else ids[ids != self.unk_token_id]
+        """As ``ids``, for one text, and without the unknown token; a query's way. :return: int64 [T]."""
+        if max_length is not None and len(text) > max_length * self.median_token_length:
+            text = text[: max_length * self.median_token_length]
+        if not text.isascii():
+            check_unicode([text])
+        try:
+            ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        except Exception:  # tokenizers raises bare Exception
+            self._check_known([text])
+            raise
+        ids = ids[:max_length]
+        unknown = self.unk_token_id
+        if unknown in ids:
+            ids = [i for i in ids if i != unknown]
+        return np.array(ids, np.int64)
 
 
 UNK_ID_WITHIN = 100

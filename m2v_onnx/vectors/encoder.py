@@ -136,14 +136,11 @@ class BagEncoder:
     def vectors(
         self, texts: Sequence[str], max_length: int | None, wanted: Wanted, on_tokens: OnTokens | None = None
     ) -> Vectors:
-        if self._one is not None and wanted == self._plain:
+        one = self._one
+        if one is not None and wanted == self._plain and 0 < len(texts) <= ONE_BY_ONE:
             if len(texts) == 1:
-                return self._vector(self._one, texts[0], max_length, on_tokens)
-            if 0 < len(texts) <= ONE_BY_ONE:
-                one = self._one
-                return np.concatenate(
-                    [self._vector(one, text, max_length, on_tokens, i) for i, text in enumerate(texts)]
-                )
+                return self._vector(one, texts[0], max_length, on_tokens)
+            return np.concatenate([self._vector(one, text, max_length, on_tokens, i) for i, text in enumerate(texts)])
         ids, offsets = self._tokens.ids(texts, max_length)
         if on_tokens is not None:
             on_tokens(len(ids) if self.unk_token_id is None else int(np.count_nonzero(ids != self.unk_token_id)))
