@@ -199,6 +199,9 @@ class OnnxStaticModel:
         if isinstance(sentences, str):
             return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype, bitorder)
         size = at_least_one("batch_size", batch_size)
+        if type(sentences) is list and len(sentences) == 1 and type(sentences[0]) is str and not show_progress_bar:
+            # A query's way, where every call counts.
+            return as_type(self._encoder.vectors(sentences, length, wanted), dtype, bitorder)
         given = as_texts(sentences)
         texts = given if isinstance(given, (list, tuple)) else list(given)
         if len(texts) <= FEW_TEXTS and len(texts) <= size and not show_progress_bar:

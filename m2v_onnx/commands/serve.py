@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
         help="another site whose pages may ask, https://example.org say, or * for all; may be given more than once",
     )
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="for HTTPS: the certificates in PEM")
-    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="and their key in PKCS#8")
+    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="and their key, in PEM")
     parser.add_argument("--max-texts", type=at_least_one, default=2048, help="a request (default: %(default)s)")
     parser.add_argument("--max-characters", type=at_least_one, default=1 << 20, help="a text (default: %(default)s)")
     parser.add_argument(
@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
         type=at_least_one,
         default=20,
         metavar="SECONDS",
-        help="until a request's body must be there (default: %(default)s)",
+        help="until a request's headers must be there, and then its body (default: %(default)s)",
     )
     parser.add_argument("--log-requests", action="store_true", help="write a line for each request, without its texts")
     add_location(parser)
