@@ -24,7 +24,7 @@ help:
 	@echo "make serve-peers  builds the Rust server that serve-bench measures too"
 	@echo "make serve-soak  an hour of load on the server, every answer checked"
 	@echo "make deploy-lint  what is in deploy/, checked by hadolint and dclint, which it installs, and systemd-analyze"
-	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets; what arrow-go reads"
+	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask, Daft and datasets; what arrow-go reads"
 	@echo "make integrations  the adapters of docs/frameworks.md in the frameworks themselves; installs them, some gigabytes"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 

@@ -22,7 +22,7 @@ from tests.conftest import CORPUS
 from tests.text_helpers import graph_ids, reference_ids, session_of
 from tests.texts import TEXTS
 
-_, QWEN, LLAMA = EXPRESSIONS
+_, QWEN, LLAMA, QWEN35 = EXPRESSIONS
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
@@ -97,12 +97,19 @@ def like_modernbert() -> Tokenizer:
     return tokenizer
 
 
+@cache
+def like_qwen35() -> Tokenizer:
+    """Marks are letters."""
+    return trained(QWEN35)
+
+
 TOKENIZERS = {
     "GPT-2": like_gpt2,
     "Qwen": like_qwen,
     "Llama 3": like_llama,
     "RoBERTa": like_roberta,
     "ModernBERT": like_modernbert,
+    "Qwen 3.5": like_qwen35,
 }
 
 
@@ -148,7 +155,7 @@ def test_texts(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["GPT-2", "Llama 3"])
+@pytest.mark.parametrize("name", ["GPT-2", "Llama 3", "Qwen 3.5"])
 def test_every_code_point(name: str) -> None:
     """A third of them; the export checks them all."""
     assert_exact(name, list(code_point_texts())[::3])
@@ -158,7 +165,7 @@ def test_every_code_point(name: str) -> None:
 def test_where_words_begin(name: str) -> None:
     """What the regular expressions tell apart, in every order."""
     parts = ["'", "'s", "'S", "'ll", "'Re", "'ſ", "'x", "a", "ve", "é", "漢", "1", "23", "4567", "²", "!", "?!", "_"]
-    parts += [" ", "  ", "\t", "\u00a0", "\n", "\r\n", "\u0085", "\u2028", "<|end|>", "<|x", "\u0301", "😀"]
+    parts += [" ", "  ", "\t", "\u00a0", "\n", "\r\n", "\u0085", "\u2028", "<|end|>", "<|x", "\u0301", "\u0903", "😀"]
     rng = random.Random(4)
     assert_exact(name, ["".join(rng.choices(parts, k=rng.randint(1, 9))) for _ in range(6000)])
 

@@ -98,6 +98,7 @@ async def _load(port: int, bodies: list[bytes], connections: int, seconds: float
     waits = sorted(w for each, n in zip(made, before, strict=True) for w in each.seconds[n:])
     return {
         "rate": len(waits) / took,
+        "all": sum(len(each.seconds) for each in made),
         "p50": waits[len(waits) // 2] if waits else None,
         "p99": waits[len(waits) * 99 // 100] if waits else None,
         "other": sum(each.other for each in made),

@@ -95,3 +95,9 @@ def children(process: int) -> list[int]:
 def workers(process: int) -> list[int]:
     """The processes that answer."""
     return [each for each in children(process) if b"resource_tracker" not in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+
+def cpu_seconds(process: int) -> float:
+    """That a server's processes have used, whatever else the machine did."""
+    tasks = [task for each in (process, *children(process)) for task in Path(f"/proc/{each}/task").iterdir()]
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9

@@ -24,7 +24,7 @@ from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
 from m2v_onnx.vectors.by_graph import TextGraph
 from m2v_onnx.vectors.costs import Ways, ways_of
-from m2v_onnx.vectors.ragged import Ids, check_unicode, cut, drop, split
+from m2v_onnx.vectors.ragged import Ids, check_unicode, cut, drop, lengths_of, split
 from m2v_onnx.vectors.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
 
 TokenizerName = Literal["auto", "nanotoken", "splintr", "graph", "tokenizers"]
@@ -147,7 +147,7 @@ class BagEncoder:
         ids, offsets = self._tokens.ids(texts, max_length)
         if on_tokens is not None:
             on_tokens(len(ids) if self.unk_token_id is None else int(np.count_nonzero(ids != self.unk_token_id)))
-        lengths = np.diff(offsets, append=len(ids))
+        lengths = lengths_of(ids, offsets)
         tokens = RUN_BYTES // (4 * self.dim)
         if len(texts) * int(lengths.max(initial=0)) <= tokens:
             return self._graph.vectors(ids, offsets, wanted)
