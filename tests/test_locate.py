@@ -323,6 +323,11 @@ def test_a_bundle_in_a_precision(small: Path, tmp_path_factory: pytest.TempPathF
             assert not np.array_equal(vectors, exact)
             assert np.sum(vectors * exact, axis=1)[exact.any(axis=1)].min() > least
             np.testing.assert_array_equal(vectors.any(axis=1), exact.any(axis=1))
+            means = model.encode(CORPUS, normalize=False)  # the graph has no output for them
+            norms = np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-32)
+            np.testing.assert_allclose(means / norms, vectors, rtol=0, atol=1e-6)
+            lengths = [len(rows) for rows in model.encode_as_sequence(CORPUS)]
+            assert lengths == [len(rows) for rows in whole.encode_as_sequence(CORPUS)]
     own = OnnxStaticModel.from_pretrained(bundle, precision="float32")
     assert own.files.graph == whole.files.graph
     damaged = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("damaged") / "bundle"))

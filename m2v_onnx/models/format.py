@@ -68,6 +68,9 @@ what each way to a vector costs, without a look at tokenizer.json."""
 EMBEDDING = "sentence_embedding"
 """Output of every graph: float32 [N, dim], normalized if the model says so."""
 
+HIDDEN = "last_hidden_state"
+"""Second output of model.onnx: float32 [N, L, dim], whose mean over the attention mask is ``MEAN``."""
+
 MEAN = "mean_embedding"
 """Output of bag.onnx where the model normalizes: float32 [N, dim], the same before normalization."""
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_onnx.errors import InvalidModelError
-from m2v_onnx.models.format import EMBEDDING, MEAN, NORM_EPSILON, PLAIN, PREDICTIONS, PROBABILITIES
+from m2v_onnx.models.format import EMBEDDING, HIDDEN, MEAN, NORM_EPSILON, PLAIN, PREDICTIONS, PROBABILITIES
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.ort import onnxruntime
 from m2v_onnx.vectors.ragged import Ids, drop, lengths_of
@@ -185,18 +185,27 @@ class PoolingGraph:
 
         :param ids: int64 [T]. :param offsets: int64 [N].
         :return: float32 [N, dim]; [N, outputs] of the head.
-        :raises ValueError: when the graph can only normalize and that is not wanted.
+        :raises ValueError: when a graph of others can only normalize and that is not wanted.
         """
         if self.own:
             return own_vectors(self.session, {"input_ids": ids, "offsets": offsets}, wanted)
         if wanted == "head":
             return own_vectors(self.session, self._feeds(ids, offsets, np.diff(offsets, append=len(ids))), wanted)
         if self.normalizes and wanted == "mean":
+            if self.metadata is not None:
+                return self._means_of_rows(*drop(ids, offsets, self._unk_token_id))
             raise ValueError(
                 f"{self.session.path} normalizes its vectors and has no others: use normalize=True, or bag.onnx"
             )
         vectors = self._foreign_vectors(*drop(ids, offsets, self._unk_token_id))
         return normalized(vectors) if wanted == "unit" and not self.normalizes else vectors
+
+    def _means_of_rows(self, ids: Ids, offsets: Ids) -> Vectors:
+        """Of our model.onnx, which normalizes its vectors, and has each token's row besides."""
+        lengths = lengths_of(ids, offsets)
+        rows: Vectors = self.session.run([HIDDEN], self._feeds(ids, offsets, lengths))[0]
+        means: Vectors = rows.sum(axis=1) / np.maximum(lengths, 1).astype(np.float32)[:, None]
+        return means
 
     def _foreign_vectors(self, ids: Ids, offsets: Ids) -> Vectors:
         lengths = lengths_of(ids, offsets)

@@ -10,7 +10,7 @@ from m2v_export.graphs.builder import Graph, Value
 from m2v_export.graphs.head import head_values
 from m2v_export.graphs.pooling import SHORT_TOKENS, Pooling, bag_mean, line_sums
 from m2v_export.source.embedding import Embedding
-from m2v_onnx.models.format import EMBEDDING, MEAN, PLAIN_IR_VERSION, PLAIN_OPSET
+from m2v_onnx.models.format import EMBEDDING, HIDDEN, MEAN, PLAIN_IR_VERSION, PLAIN_OPSET
 
 
 def bag_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -150,6 +150,6 @@ def _padded_outputs(pooling: Pooling, mean: Value, hidden: Value, metadata: Mapp
             hidden = hidden * pooling.scales
         vectors = pooling.normalize(mean) if embedding.normalize else mean
     g.output(vectors, EMBEDDING, ["N", embedding.dim])
-    g.output(hidden, "last_hidden_state", ["N", "L", embedding.dim])
+    g.output(hidden, HIDDEN, ["N", "L", embedding.dim])
     _head(pooling, vectors)
     return g.model(metadata)
