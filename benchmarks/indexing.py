@@ -8,20 +8,15 @@ process, in which Milvus Lite runs too. Opening the model is not counted.
 """
 
 import argparse
-import random
 import tempfile
 import time
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from benchmarks.corpus.passages import write_passages
 from m2v_onnx import OnnxStaticModel, index_documents
 from m2v_onnx.corpus.batches import open_table
 from m2v_onnx.corpus.collections import ROWS
 from m2v_onnx.corpus.fields import choose_columns, stored_rows, texts_of
-
-WORDS_A_PASSAGE = 46
 
 
 def main() -> None:
@@ -32,7 +27,7 @@ def main() -> None:
     model.encode(["a text"] * ROWS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "docs.parquet"
-        pq.write_table(passages(rows), path, row_group_size=10_000)
+        write_passages(path, rows)
 
         start = time.process_time()
         table = open_table(path)
@@ -48,13 +43,6 @@ def main() -> None:
         whole, clock = time.process_time() - start, time.perf_counter() - clock
     print(f"{rows:,} rows, {model.dim} dimensions: {whole:.1f} CPU seconds, {clock:.1f} seconds in all")
     print(f"without Milvus Lite: {own:.1f} CPU seconds, {own / whole:.0%} of them")
-
-
-def passages(rows: int) -> pa.Table:
-    chance = random.Random(7)
-    words = (Path(__file__).parent.parent / "m2v_onnx" / "commands" / "demo.txt").read_text(encoding="utf-8").split()
-    texts = [" ".join(chance.choices(words, k=WORDS_A_PASSAGE)) for _ in range(rows)]
-    return pa.table({"id": range(rows), "title": [text[:20] for text in texts], "text": texts})
 
 
 if __name__ == "__main__":

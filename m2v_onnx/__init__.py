@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from m2v_onnx import telemetry
 
 if TYPE_CHECKING:
+    from m2v_onnx.corpus.bulk import import_documents
     from m2v_onnx.corpus.collections import index_documents, search_documents
     from m2v_onnx.corpus.columns import embed_array, embed_table
-    from m2v_onnx.corpus.on_ray import embed_dataset
+    from m2v_onnx.corpus.on_ray import OnRay, embed_dataset
     from m2v_onnx.corpus.tables import embed_files
     from m2v_onnx.errors import (
         CollectionError,
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Model2VecEmbeddingFunction": "milvus",
+    "OnRay": "corpus.on_ray",
     "OnnxStaticModel": "model",
     "OnnxStaticModelPipeline": "pipeline",
     "embed_array": "corpus.columns",
     "embed_dataset": "corpus.on_ray",
     "embed_files": "corpus.tables",
     "embed_table": "corpus.columns",
+    "import_documents": "corpus.bulk",
     "index_documents": "corpus.collections",
     "search_documents": "corpus.collections",
     "CollectionError": "errors",
@@ -56,6 +59,7 @@ __all__ = [
     "MissingExtraError",
     "Model2VecEmbeddingFunction",
     "ModelNotFoundError",
+    "OnRay",
     "OnnxStaticModel",
     "OnnxStaticModelPipeline",
     "UploadError",
@@ -63,6 +67,7 @@ __all__ = [
     "embed_dataset",
     "embed_files",
     "embed_table",
+    "import_documents",
     "index_documents",
     "search_documents",
 ]

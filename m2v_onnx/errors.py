@@ -57,7 +57,10 @@ class UploadError(M2vOnnxError, RuntimeError):
 class MissingExtraError(M2vOnnxError, ImportError):
     """An optional dependency is not installed; the message has the pip command."""
 
-    def __init__(self, purpose: str, extra: str | None, package: str) -> None:
-        """:param extra: of m2v-onnx, that brings the package; None where it has none."""
-        what = package if extra is None else f"'m2v-onnx[{extra}]'"
-        super().__init__(f"{purpose} needs the package {package}: pip install {what}")
+    def __init__(self, purpose: str, extra: str | None, *packages: str) -> None:
+        """:param extra: of m2v-onnx, that brings the packages, or several, "milvus,arrow"; None where it has none.
+        :param packages: those that are missing, at least one.
+        """
+        what = " ".join(packages) if extra is None else f"'m2v-onnx[{extra}]'"
+        named = f"the package {packages[0]}" if len(packages) == 1 else f"the packages {', '.join(packages)}"
+        super().__init__(f"{purpose} needs {named}: pip install {what}")

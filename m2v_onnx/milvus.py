@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from m2v_onnx.model import LoadOptions, OnnxStaticModel
 from m2v_onnx.models.locate import DEFAULT_MODEL
-from m2v_onnx.vectors.dtypes import VectorType, as_type
+from m2v_onnx.vectors.dtypes import BitOrder, VectorType, as_type
 
 
 class EmbeddingOptions(LoadOptions, total=False):
@@ -16,9 +16,11 @@ class EmbeddingOptions(LoadOptions, total=False):
 
     :ivar dtype: of the vectors, one of those that Milvus stores: "float32" (the default), "float16", "bfloat16",
         "int8" or "binary"; ``m2v_onnx.vectors.dtypes`` says how they are made.
+    :ivar bitorder: of binary vectors, "big" (the default), as Milvus has it, or "little", as sqlite-vec does.
     """
 
     dtype: VectorType
+    bitorder: BitOrder
 
 
 class Model2VecEmbeddingFunction:
@@ -32,20 +34,23 @@ class Model2VecEmbeddingFunction:
     :ivar model_source: as it was given.
     :ivar model: the ``OnnxStaticModel`` behind it.
     :ivar dtype: of the vectors.
+    :ivar bitorder: of binary vectors.
     """
 
     def __init__(self, model_source: str | Path = DEFAULT_MODEL, **kwargs: Unpack[EmbeddingOptions]) -> None:
         """Open a model.
 
         :param model_source: what ``OnnxStaticModel.from_pretrained`` takes.
-        :param kwargs: its options, and ``dtype``.
-        :raises ValueError: for a dtype that there is not, or that does not fit the model's dim.
+        :param kwargs: its options, ``dtype`` and ``bitorder``.
+        :raises ValueError: for a dtype or an order that there is not, or one that does not fit the model's dim.
         """
         self.model_source = model_source
-        dtype = kwargs.pop("dtype", "float32")
+        dtype, bitorder = kwargs.pop("dtype", "float32"), kwargs.pop("bitorder", "big")
         self.model = OnnxStaticModel.from_pretrained(model_source, **cast(LoadOptions, kwargs))
-        as_type(np.zeros((0, self.model.dim), np.float32), dtype)  # an error now rather than at the first text
-        self.dtype = dtype
+        as_type(
+            np.zeros((0, self.model.dim), np.float32), dtype, bitorder
+        )  # an error now rather than at the first text
+        self.dtype, self.bitorder = dtype, bitorder
 
     @property
     def dim(self) -> int:
@@ -67,4 +72,4 @@ class Model2VecEmbeddingFunction:
     def _encode(self, texts: list[str]) -> list[npt.NDArray[Any]]:
         if isinstance(texts, str):  # of which encode makes a single vector
             raise TypeError("expected a list of texts, got a single str: pass [text]")
-        return list(self.model.encode(texts, dtype=self.dtype))
+        return list(self.model.encode(texts, dtype=self.dtype, bitorder=self.bitorder))

@@ -162,6 +162,11 @@ class OnnxStaticModel:
         """Where token ids come from: "nanotoken", "splintr", "graph" or "tokenizers"."""
         return self._encoder.tokens_from
 
+    @property
+    def tokens_from_reason(self) -> str:
+        """Why they are from there, in words; which batches go another way, where some do."""
+        return self._encoder.reason
+
     def encode(
         self,
         sentences: str | Iterable[str],
@@ -195,7 +200,7 @@ class OnnxStaticModel:
             return as_type(self._encoder.vectors([sentences], length, wanted)[0], dtype, bitorder)
         size = at_least_one("batch_size", batch_size)
         if type(sentences) is list and len(sentences) == 1 and type(sentences[0]) is str and not show_progress_bar:
-            # A query, without a look at what else it could be: a function more takes a microsecond in cold caches.
+            # A query's way, where every call counts.
             return as_type(self._encoder.vectors(sentences, length, wanted), dtype, bitorder)
         given = as_texts(sentences)
         texts = given if isinstance(given, (list, tuple)) else list(given)

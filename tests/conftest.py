@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,12 @@ ROOT = Path(__file__).parent.parent
 POTION = ROOT / "models" / "potion-base-2M"
 COMMITTED_BUNDLE = ROOT / "models" / "potion-base-2M-onnx"
 """The one in the wheel: int8."""
+
+for _ignored in ("SIGINT", "SIGHUP"):
+    # A job in the background, or under nohup, ignores these. What is ignored stays so in the commands that tests start
+    # and stop with them; what is handled by a function does not.
+    if signal.getsignal(number := getattr(signal, _ignored, signal.SIGINT)) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 if "M2V_ONNX_TESTS" not in os.environ:
     # The first process of a run makes it and removes it; pytest-xdist's workers inherit the variable.

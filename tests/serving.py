@@ -5,10 +5,11 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,11 @@ class Running:
     process: "subprocess.Popen[bytes]"
     port: int
     log: Path
+    trusted: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.trusted else ''}://127.0.0.1:{self.port}"
 
     def ask(self, path: str, body: Any = None, method: str | None = None, **headers: str) -> Reply:
         """POST where there is a body: bytes as they are, others as JSON."""
@@ -50,7 +52,7 @@ class Running:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = Request(self.url + path, data, {"Content-Type": "application/json"} | named, method=method)
         try:
-            with urlopen(request, timeout=WAIT) as response:
+            with urlopen(request, timeout=WAIT, context=self.trusted) as response:
                 return Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, response.read())
         except HTTPError as error:
             with error:
@@ -72,15 +74,28 @@ def free_port() -> int:
         return port
 
 
+COMMAND = ("-m", "m2v_onnx")
+"""What Python is given to run the command."""
+
+
 @contextlib.contextmanager
-def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Running]:
-    """``m2v-onnx serve`` with these arguments, ready; it must end with 0 after SIGTERM."""
+def running(
+    folder: Path, *arguments: str, command: Sequence[str] = COMMAND, trusted: ssl.SSLContext | None = None,
+    meanwhile: Callable[[Running], object] | None = None, **environment: str,
+) -> Iterator[Running]:  # fmt: skip
+    """``m2v-onnx serve`` with these arguments, ready; it must end with 0 after SIGTERM.
+
+    :param trusted: for HTTPS.
+    :param meanwhile: called before the server is ready.
+    """
     port, log = free_port(), folder / "serve.log"
-    command = [sys.executable, "-m", "m2v_onnx", "serve", *arguments, "--port", str(port)]
+    command = [sys.executable, *command, "serve", *arguments, "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
-    server = Running(process, port, log)
+    server = Running(process, port, log, trusted)
     try:
+        if meanwhile is not None:
+            meanwhile(server)
         until = time.monotonic() + WAIT
         while not is_ready(server):
             assert process.poll() is None, log.read_text()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from m2v_export.graphs.builder import Graph
 from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer
@@ -16,12 +16,13 @@ from m2v_export.text.bpe import BpeTables, build_ids, read_tables
 from m2v_export.text.bpe.expressions import EXPRESSIONS, GPT2
 from m2v_export.text.bpe.merges import last_merges
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.tables.probe import SURROGATES
 from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS
 from tests.text_helpers import graph_ids, reference_ids, session_of
 from tests.texts import TEXTS
 
-_, QWEN, LLAMA = EXPRESSIONS
+_, QWEN, LLAMA, QWEN35 = EXPRESSIONS
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
@@ -83,7 +84,33 @@ def like_roberta() -> Tokenizer:
     return tokenizer
 
 
-TOKENIZERS = {"GPT-2": like_gpt2, "Qwen": like_qwen, "Llama 3": like_llama, "RoBERTa": like_roberta}
+@cache
+def like_modernbert() -> Tokenizer:
+    """NFC; added tokens in the text as it is, some of which take away white space, and others in the composed text."""
+    tokenizer = trained(GPT2)
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_special_tokens(
+        [AddedToken("[MASK]", lstrip=True, normalized=False), AddedToken("[R]", rstrip=True, normalized=False)]
+    )
+    runs = [AddedToken(" " * n, normalized=True) for n in range(2, 25)]
+    tokenizer.add_tokens([*runs, *(AddedToken(of, normalized=True) for of in ("|||IP|||", "[unused1]", "[["))])
+    return tokenizer
+
+
+@cache
+def like_qwen35() -> Tokenizer:
+    """Marks are letters."""
+    return trained(QWEN35)
+
+
+TOKENIZERS = {
+    "GPT-2": like_gpt2,
+    "Qwen": like_qwen,
+    "Llama 3": like_llama,
+    "RoBERTa": like_roberta,
+    "ModernBERT": like_modernbert,
+    "Qwen 3.5": like_qwen35,
+}
 
 
 @cache
@@ -128,7 +155,7 @@ def test_texts(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["GPT-2", "Llama 3"])
+@pytest.mark.parametrize("name", ["GPT-2", "Llama 3", "Qwen 3.5"])
 def test_every_code_point(name: str) -> None:
     """A third of them; the export checks them all."""
     assert_exact(name, list(code_point_texts())[::3])
@@ -138,7 +165,7 @@ def test_every_code_point(name: str) -> None:
 def test_where_words_begin(name: str) -> None:
     """What the regular expressions tell apart, in every order."""
     parts = ["'", "'s", "'S", "'ll", "'Re", "'ſ", "'x", "a", "ve", "é", "漢", "1", "23", "4567", "²", "!", "?!", "_"]
-    parts += [" ", "  ", "\t", "\u00a0", "\n", "\r\n", "\u0085", "\u2028", "<|end|>", "<|x", "\u0301", "😀"]
+    parts += [" ", "  ", "\t", "\u00a0", "\n", "\r\n", "\u0085", "\u2028", "<|end|>", "<|x", "\u0301", "\u0903", "😀"]
     rng = random.Random(4)
     assert_exact(name, ["".join(rng.choices(parts, k=rng.randint(1, 9))) for _ in range(6000)])
 
@@ -149,7 +176,7 @@ def test_cut_and_truncated(name: str) -> None:
     assert_exact(name, [*texts, *(text * 40 for text in texts[:60])], max_length=16)
 
 
-@pytest.mark.parametrize("name", ["Qwen", "RoBERTa"])
+@pytest.mark.parametrize("name", ["Qwen", "RoBERTa", "ModernBERT"])
 def test_bytes_that_are_no_utf8(name: str) -> None:
     assert_exact(name, list(invalid_texts(300)))
 
@@ -185,6 +212,37 @@ def test_no_texts_and_the_unknown_token() -> None:
     left_out = like_gpt2().token_to_id("Ġthe")
     graph = session_with(tables("GPT-2"), unk_token_id=left_out)
     assert graph_ids(graph, CORPUS) == reference_ids(like_gpt2(), CORPUS, left_out, None)
+
+
+def test_added_tokens_and_white_space() -> None:
+    """Runs of blanks that are tokens, and tokens that take away white space of every kind, in every order."""
+    parts = [
+        "[MASK]",
+        "[R]",
+        "<|end|>",
+        "[unused1]",
+        "[[",
+        "[",
+        "|||IP|||",
+        "a",
+        "é",
+        "e\u0301",
+        "漢",
+        "]",
+        "\u0338",
+        "1",
+    ]
+    parts += [" ", "  ", "   ", " " * 25, "\t", "\n", "\r\n", "\x1f", "\u0085", "\u00a0", "\u2003", "\u200b", "\u3000"]
+    rng = random.Random(5)
+    assert_exact("ModernBERT", ["".join(rng.choices(parts, k=rng.randint(1, 12))) for _ in range(6000)])
+
+
+def test_every_code_point_beside_tokens_that_strip() -> None:
+    """Which characters are white space, the tokenizer says."""
+    characters = [chr(i) for i in range(0x110000) if i not in SURROGATES][::7]
+    characters += [chr(i) for i in range(0x3100)]
+    texts = ["".join(f"a{c}[MASK]b[R]{c}" for c in characters[i : i + 50]) for i in range(0, len(characters), 50)]
+    assert_exact("ModernBERT", texts)
 
 
 def test_merges_that_never_happen_are_left_out() -> None:
@@ -227,9 +285,29 @@ def test_a_vocabulary_without_a_byte_is_refused() -> None:
         read_tokenizer(tokenizer)
 
 
-@pytest.mark.parametrize("options", [{"lstrip": True}, {"single_word": True}, {"normalized": True}])
-def test_added_tokens_that_are_refused(options: dict[str, bool]) -> None:
-    tokenizer = Tokenizer.from_str(like_gpt2().to_str())
-    tokenizer.add_tokens([AddedToken("abc", **{"normalized": False} | options)])
-    with pytest.raises(UnsupportedTokenizer, match=f"added token 'abc': {next(iter(options))}"):
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("abc", {"single_word": True}, "added token 'abc': single_word"),
+        ("abc", {"normalized": True, "lstrip": True}, "added token 'abc': lstrip of a normalized token"),
+        ("abc", {"normalized": True, "rstrip": True}, "added token 'abc': rstrip of a normalized token"),
+        ("<|end|>", {"normalized": True}, "added token '<|end|>': normalized, and NFC may change"),
+        (" x", {"normalized": False}, r"added token '\[R\]': rstrip beside a token that begins with white space"),
+    ],
+)
+def test_added_tokens_that_are_refused(content: str, options: dict[str, bool], message: str) -> None:
+    tokenizer = Tokenizer.from_str(like_modernbert().to_str().replace('"<|end|>"', '"<end>"'))
+    tokenizer.add_tokens([AddedToken(content, **options)])
+    with pytest.raises(UnsupportedTokenizer, match=message.replace("|", r"\|")):
         read_tokenizer(tokenizer)
+
+
+def test_an_expression_that_removes_what_is_between_is_the_same() -> None:
+    """Its matches lie end to end."""
+    tokenizer = Tokenizer.from_str(like_llama().to_str())
+    split = pre_tokenizers.Split(Regex(LLAMA), "removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    its = read_tables(tokenizer, json.loads(tokenizer.to_str()))
+    assert_same(tokenizer, session_with(its), [*TEXTS, *CORPUS[:200], *fuzzed_texts(tokenizer, 300)])

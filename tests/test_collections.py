@@ -5,9 +5,11 @@ import gzip
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -16,9 +18,18 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from m2v_onnx import CollectionError, InvalidTextError, OnnxStaticModel, index_documents, search_documents
+from m2v_onnx import (
+    CollectionError,
+    InvalidTextError,
+    OnnxStaticModel,
+    embed_array,
+    embed_files,
+    index_documents,
+    search_documents,
+)
 from m2v_onnx.commands.main import main
 from m2v_onnx.corpus.batches import open_table
+from m2v_onnx.corpus.columns import check_vector_column, vectors_of
 from tests.conftest import POTION_BUNDLE
 
 pytest.importorskip("milvus_lite", reason="the extra milvus is not installed")
@@ -293,6 +304,108 @@ def test_milvus_lites_types_are_told_before_anything_is_made(
     assert main(command) == 1
     assert "Milvus Lite takes float32 vectors, got int8" in capsys.readouterr().err
     assert not Path(uri).exists()
+
+
+@pytest.mark.parametrize(
+    ("missing", "uri", "told"),
+    [
+        (["pyarrow", "pymilvus", "milvus_lite"], "a.db", "packages pymilvus, milvus-lite, pyarrow|milvus,arrow"),
+        (["pyarrow", "pymilvus", "milvus_lite"], "http://localhost:1", "packages pymilvus, pyarrow|milvus,arrow"),
+        (["milvus_lite"], "a.db", "package milvus-lite|milvus"),
+        (["pyarrow"], "a.db", "package pyarrow|arrow"),
+    ],
+)
+def test_missing_packages_are_told_in_one_message(
+    missing: list[str], uri: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "m2v_onnx.corpus.collections.find_spec", lambda name: None if name in missing else find_spec(name)
+    )
+    assert main(["index", "no-such-model", "no-such-file.parquet", "--uri", uri]) == 1
+    packages, extras = told.split("|")
+    error = capsys.readouterr().err
+    assert error == f"m2v-onnx index: to index a table needs the {packages}: pip install 'm2v-onnx[{extras}]'\n"
+
+
+@pytest.mark.parametrize("name", ["v.parquet", "v.arrow", "v.jsonl", "parts"])
+def test_vectors_that_are_there_already(
+    name: str, potion: OnnxStaticModel, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``embed`` writes them; nothing is embedded, whatever the text's column is called."""
+    table = TABLE.rename_columns(["id", "title", "body"])
+    pq.write_table(table, tmp_path / "docs.parquet")
+    layout: Any = "fixed" if name == "v.arrow" else "list"
+    embed_files(potion, tmp_path / "docs.parquet", tmp_path / name, text="body", vector="v", layout=layout)
+    wanted = potion.encode(TEXTS)
+
+    def encoded(*_: Any, **__: Any) -> None:
+        raise AssertionError("a text was embedded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("m2v_onnx.corpus.collections.texts_of", encoded)
+        done = index_documents(potion, tmp_path / name, uri=uri, vector_column="v", batch_size=3)
+    assert (done.rows, done.count, done.empty) == (4, 4, 1)
+    (hits,) = search_documents(potion, [TEXTS[1]], uri=uri)
+    assert [*hits[0]] == ["score", "id", "title", "body"]
+    assert hits[0]["id"] == 12
+    assert [hit["score"] for hit in hits] == pytest.approx(sorted(wanted @ wanted[1], reverse=True), abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8", "binary"])
+@pytest.mark.parametrize("layout", ["list", "milvus", "fixed"])
+def test_vectors_are_read_as_they_were_written(layout: Any, dtype: Any, potion: OnnxStaticModel) -> None:
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="the extra bfloat16 is not installed")
+    wanted = potion.encode(TEXTS, dtype=dtype)
+    column = embed_array(potion, pa.array(["to be cut off", *TEXTS]), dtype=dtype, layout=layout).slice(1)
+    check_vector_column(pa.schema([("v", column.type)]), "v", wanted[:0], dtype)
+    read = vectors_of(column, "v", wanted[:0], 0)
+    assert read.dtype == wanted.dtype
+    np.testing.assert_array_equal(read.view(np.uint8), wanted.view(np.uint8))
+
+
+WRONG_VECTORS: dict[str, tuple[Any, str]] = {
+    "another type": (pa.array([[1] * 64], pa.list_(pa.int8())), "expected vectors of float32 in 'v', got list<"),
+    "no vectors": (pa.array(["a"]), "expected vectors of float32 in 'v', got string"),
+    "another model's": (pa.array([[0.5] * 256]), "row 0 has 256 numbers in 'v', and 64 were expected: take the model"),
+    "a vector of a fixed size": (
+        pa.array([[0.5] * 8], pa.list_(pa.float32(), 8)),
+        "row 0 has 8 numbers in 'v', and 64 were expected",
+    ),
+    "a missing vector": (pa.array([None], pa.list_(pa.float32())), "row 0 has no vector in 'v': leave such rows out"),
+    "a missing number": (pa.array([[None] * 64], pa.list_(pa.float32())), "row 0 has a vector with a missing number"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_VECTORS)
+def test_vectors_that_do_not_fit_are_told_before_anything_is_made(what: str, potion: OnnxStaticModel, uri: str) -> None:
+    column, message = WRONG_VECTORS[what]
+    with pytest.raises(ValueError, match=message):
+        index_documents(potion, pa.table({"id": [1], "v": column}), uri=uri, vector_column="v")
+    assert not Path(uri).exists()
+
+
+def test_vectors_that_do_not_fit_later_name_their_row(potion: OnnxStaticModel, uri: str) -> None:
+    table = pa.table({"id": range(5), "v": pa.array([[0.5] * 64] * 4 + [None], pa.list_(pa.float32()))})
+    with pytest.raises(ValueError, match="row 4 has no vector in 'v'"):
+        index_documents(potion, table, uri=uri, vector_column="v", batch_size=2)
+    with pytest.raises(ValueError, match="expected one column 'vector': the table has 'id', 'v'"):
+        index_documents(potion, table, uri=uri, vector_column="vector")
+
+
+def test_int8_vectors_of_json_are_checked(potion: OnnxStaticModel) -> None:
+    none = potion.encode([], dtype="int8")
+    assert vectors_of(pa.array([[-7] * 64]), "v", none, 0).tolist() == [[-7] * 64]
+    with pytest.raises(ValueError, match="rows from 3 on: 'v' has numbers that are no int8"):
+        vectors_of(pa.array([[700] * 64]), "v", none, 3)
+
+
+def test_options_of_vectors_that_make_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["index", "no-such-model", "no-such-file.parquet", "--vector-column", "v"]
+    assert main([*command, "--text", "body"]) == 2
+    assert "nothing is embedded, and --text is for texts that are" in capsys.readouterr().err
+    assert main([*command, "--bulk", "import"]) == 2
+    assert "--bulk makes vectors, and --vector-column is for a table that has them" in capsys.readouterr().err
 
 
 def test_no_column_of_json_lines_is_left_out(tmp_path: Path) -> None:

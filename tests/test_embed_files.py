@@ -375,7 +375,11 @@ def test_a_signal_leaves_no_temporary_file(number: signal.Signals, tmp_path: Pat
         process.send_signal(number)
         assert process.wait() == 128 + number
         assert left_in(tmp_path) == []
-        assert b"Traceback" not in process.stderr.read()
+        error = process.stderr.read()
+        assert b"Traceback" not in error
+        if number == signal.SIGINT:
+            said = f"m2v-onnx embed: interrupted: nothing was written to {out}; the same command begins anew\n"
+            assert error == said.encode()
     finally:
         watchdog.cancel()
         process.kill()
@@ -411,3 +415,21 @@ def test_many_texts_of_a_stream(stdin: Stdin, capsys: pytest.CaptureFixture[str]
     stdin(io.BytesIO("\n".join(texts).encode()).getvalue())
     assert main(["embed", BUNDLE, "--batch-size", "64"]) == 0
     np.testing.assert_allclose(rows(capsys.readouterr().out), potion.encode(texts), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["out.npy", "out.jsonl"])
+def test_the_order_of_bits(name: str, tmp_path: Path, potion: OnnxStaticModel) -> None:
+    (tmp_path / "in.txt").write_bytes(TXT)
+    bits = ["-o", str(tmp_path / name), "--dtype", "binary", "--bitorder", "little"]
+    assert main(["embed", BUNDLE, "-i", str(tmp_path / "in.txt"), *bits]) == 0
+    expected = np.packbits(potion.encode(TEXTS) > 0, axis=1, bitorder="little")
+    found = np.load(tmp_path / name) if name.endswith("npy") else rows((tmp_path / name).read_text())
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_an_order_of_what_are_no_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.txt").write_bytes(TXT)
+    arguments = ["embed", BUNDLE, "-i", str(tmp_path / "in.txt"), "-o", str(tmp_path / "out.npy")]
+    assert main([*arguments, "--bitorder", "little"]) != 0
+    assert "bitorder 'little' is for dtype binary, got dtype 'float32'" in capsys.readouterr().err
+    assert left_in(tmp_path) == ["in.txt"]

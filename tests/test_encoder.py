@@ -16,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model2vec import StaticModel
 
+from m2v_export.text.kinds import KINDS
 from m2v_onnx import InvalidModelError, InvalidTextError, MissingExtraError, ModelNotFoundError, OnnxStaticModel
+from m2v_onnx.models.bundle import read_bundle
 from m2v_onnx.vectors.by_graph import TextGraph
 from m2v_onnx.vectors.by_nanotoken import CACHE_ENTRIES, NanotokenTokens
+from m2v_onnx.vectors.costs import COSTS, MOST_TEXTS, ways_of
 from m2v_onnx.vectors.encoder import TokenizerName
 from m2v_onnx.vectors.session import Vectors
 from tests.conftest import CORPUS, POTION, POTION_BUNDLE
@@ -96,9 +99,13 @@ def test_auto_takes_the_first_that_serves(monkeypatch: pytest.MonkeyPatch, bundl
     assert OnnxStaticModel.from_pretrained(bundles["made-bpe"]).tokens_from == "tokenizers"
 
 
-def test_auto_leaves_few_short_texts_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["WordPiece", "BPE"])
+def test_auto_takes_the_way_that_costs_less(
+    monkeypatch: pytest.MonkeyPatch, bundles: dict[str, Path], kind: str
+) -> None:
+    """text.onnx takes its time to start; the library takes longer for each text."""
     monkeypatch.setattr(
-        "m2v_onnx.vectors.encoder.find_spec", lambda name: None if name == "nanotoken" else find_spec(name)
+        "m2v_onnx.vectors.encoder.find_spec", lambda name: None if name in FAST_LIBRARIES else find_spec(name)
     )
     by_graph: list[Sequence[str]] = []
     of_graph = TextGraph.vectors
@@ -108,11 +115,61 @@ def test_auto_leaves_few_short_texts_to_the_library(monkeypatch: pytest.MonkeyPa
         return of_graph(self, texts, *rest)
 
     monkeypatch.setattr(TextGraph, "vectors", vectors)
-    model = OnnxStaticModel.from_pretrained(POTION_BUNDLE)
-    few, many, long = ["a whale", "sings"], ["a whale"] * 7, ["whales sing " * 30]
-    for texts in (few, many, long):
-        model.encode(texts)
-    assert by_graph == [many, long]
+    bundle = POTION_BUNDLE if kind == "WordPiece" else bundles["made-byte-level-bpe"]
+    model, ways = OnnxStaticModel.from_pretrained(bundle), ways_of(kind)
+    assert model.tokens_from == "graph"
+    expected = OnnxStaticModel.from_pretrained(bundle, tokenizer="graph")
+    most = ways.most_texts(7)
+    assert 0 < most < MOST_TEXTS
+    long, most_long = "whales sing " * 30, ways.most_texts(360)
+    few: list[list[str]] = [["a whale"], ["a whale"] * most, *([[long] * most_long] if most_long else [])]
+    many: list[list[str]] = [["a whale"] * (most + 1), [long] * (most_long + 1), ["a whale"] * 1000]
+    for texts in [*few, *many]:
+        by_graph.clear()
+        found = model.encode(texts)
+        assert bool(by_graph) == (texts not in few), len(texts)
+        np.testing.assert_allclose(found, expected.encode(texts), rtol=0, atol=BOUND)
+    assert f"tokenizers takes up to {ways.most_texts(80)} of 80 characters" in model.tokens_from_reason
+
+
+FAST_LIBRARIES = ("nanotoken", "splintr")
+
+
+def test_each_kind_has_its_own_costs() -> None:
+    """They are of the bundle's kind, which it tells; what is not known costs as WordPiece does."""
+    assert {*COSTS} == {*KINDS}
+    assert ways_of("") is ways_of("WordPiece") is not ways_of("BPE")
+    for ways in COSTS.values():
+        counts = [ways.most_texts(characters) for characters in (1, 20, 80, 400, 10_000)]
+        assert counts == sorted(counts, reverse=True), "longer texts are sooner the graph's"
+        assert counts[-1] == 0 or ways is not ways_of("WordPiece")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"), [("made-byte-level-bpe", "BPE"), ("made-unigram", "Unigram"), ("made-bpe", "BPE")]
+)
+def test_a_bundle_tells_its_kind(bundles: dict[str, Path], source: str, kind: str) -> None:
+    bundle = read_bundle(bundles[source])
+    assert bundle is not None
+    assert bundle.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [("graph", "asked for by name"), ("tokenizers", "asked for by name"), ("auto", "no fast library that serves")],
+)
+def test_why_it_is_this_way(bundles: dict[str, Path], way: TokenizerName, reason: str) -> None:
+    bundle = bundles["made-bpe"] if way == "auto" else POTION_BUNDLE
+    assert reason in OnnxStaticModel.from_pretrained(bundle, tokenizer=way).tokens_from_reason
+
+
+def test_a_large_tokenizer_is_not_read_for_speed(monkeypatch: pytest.MonkeyPatch, bundles: dict[str, Path]) -> None:
+    monkeypatch.setattr("m2v_onnx.vectors.encoder.SHARED_BYTES", 1000)
+    model = OnnxStaticModel.from_pretrained(bundles["made-byte-level-bpe"])
+    assert model.tokens_from == "graph"
+    assert "before a library has read" in model.tokens_from_reason
+    monkeypatch.setattr("m2v_onnx.vectors.encoder._with_tokenizers", None)
+    assert model.encode(["a whale"]).shape == (1, model.dim)
 
 
 @needs_nanotoken

@@ -195,6 +195,15 @@ def test_the_text_graph_has_it_too(
     assert len(verify_bundle(folder, folders["softmax"]).heads) == 5  # four graphs and model2vec
 
 
+def test_graphs_of_ids_and_masks_have_it_in_the_runtime(exported: dict[str, Path]) -> None:
+    """Opened by their path, and in another precision: probabilities, and none of the vectors for them."""
+    bundle = exported["softmax"]
+    whole = OnnxStaticModelPipeline.from_pretrained(bundle).predict_proba([*TEXTS, "", "\U0010ffff"])
+    padded = OnnxStaticModelPipeline.from_pretrained(bundle / "onnx" / "model.onnx")
+    np.testing.assert_allclose(padded.predict_proba([*TEXTS, "", "\U0010ffff"]), whole, rtol=0, atol=EXACT)
+    assert padded.predict([]).shape == (0,)
+
+
 def test_a_pipeline_in_memory(tmp_path: Path, exported: dict[str, Path]) -> None:
     folder = export_model(train("softmax"), tmp_path / "out").folder
     found, other = (

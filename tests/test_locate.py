@@ -18,7 +18,7 @@ from m2v_onnx import InvalidModelError, M2vOnnxError, MissingExtraError, ModelNo
 from m2v_onnx.models.cache import cache_folder
 from m2v_onnx.models.format import BAG
 from m2v_onnx.models.locate import MODELS_INSIDE, locate, model_inside
-from tests.conftest import CORPUS, POTION, POTION_BUNDLE
+from tests.conftest import CORPUS, POTION, POTION_BUNDLE, exported_once
 
 
 def cached() -> list[Path]:
@@ -307,3 +307,44 @@ def test_no_home(model: str, message: str, source: Path, tmp_path: Path, monkeyp
         locate(model.format(source=source))
     assert "\n" not in str(info.value)
     assert not any(path.name == "~" for path in tmp_path.iterdir())
+
+
+def test_a_bundle_in_a_precision(small: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The graph with that table; where the bundle has text.onnx, it is not taken, for its table is another."""
+    bundle = exported_once(small, tmp_path_factory.getbasetemp() / "all-precisions", all_precisions=True)
+    whole = OnnxStaticModel.from_pretrained(bundle)
+    for precision, least in (("float16", 0.9999), ("int8", 0.999), ("int4", 0.97)):
+        for tokenizer in ("auto", "tokenizers"):
+            model = OnnxStaticModel.from_pretrained(bundle, precision=precision, tokenizer=tokenizer)  # type: ignore[arg-type]
+            assert model.metadata is not None
+            assert (model.metadata.precision, model.dim) == (precision, whole.dim)
+            assert model.tokens_from != "graph"
+            vectors, exact = model.encode(CORPUS), whole.encode(CORPUS)
+            assert not np.array_equal(vectors, exact)
+            assert np.sum(vectors * exact, axis=1)[exact.any(axis=1)].min() > least
+            np.testing.assert_array_equal(vectors.any(axis=1), exact.any(axis=1))
+    own = OnnxStaticModel.from_pretrained(bundle, precision="float32")
+    assert own.files.graph == whole.files.graph
+    damaged = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("damaged") / "bundle"))
+    (damaged / "onnx" / "model_int8.onnx").write_bytes(b"xxx")
+    with pytest.raises(InvalidModelError, match=r"model_int8\.onnx: expected .* bytes, got 3"):
+        OnnxStaticModel.from_pretrained(damaged, precision="int8")
+
+
+def test_a_source_in_a_precision(source: Path) -> None:
+    """Exported with it; each precision is kept apart."""
+    for precision in ("int8", None, "int8"):
+        model = OnnxStaticModel.from_pretrained(source, precision=precision)
+        assert model.metadata is not None
+        assert model.metadata.precision == (precision or "float32")
+    assert len(cached()) == 2
+
+
+def test_precisions_that_there_are_not(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"precision: expected one of float32, float16, int8, int4, got 'q8'"):
+        OnnxStaticModel.from_pretrained(POTION_BUNDLE, precision="q8")  # type: ignore[arg-type]
+    with pytest.raises(InvalidModelError, match=r"expected a table in int4, there is int8: export it again"):
+        OnnxStaticModel.from_pretrained("minishlab/potion-base-2M", precision="int4")
+    with pytest.raises(ValueError, match=r"precision 'int8': .*bag.onnx is one graph and has one: leave it out"):
+        OnnxStaticModel.from_pretrained(POTION_BUNDLE / BAG, precision="int8")
+    assert OnnxStaticModel.from_pretrained("minishlab/potion-base-2M", precision="int8").dim == 64

@@ -134,3 +134,15 @@ def test_demo_leaves_nothing(tmp_path: Path) -> None:
     places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(tmp_path))
     subprocess.run(command, env=os.environ | places, capture_output=True, check=True, timeout=120)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_order_of_bits() -> None:
+    """As Milvus has it unless it is told otherwise; nothing but bits has one."""
+    vectors = np.array(Model2VecEmbeddingFunction("minishlab/potion-base-2M").encode_documents(CORPUS))
+    for bitorder in ("big", "little"):
+        ef = Model2VecEmbeddingFunction("minishlab/potion-base-2M", dtype="binary", bitorder=bitorder)
+        expected = np.packbits(vectors > 0, axis=1, bitorder=bitorder)
+        np.testing.assert_array_equal(np.array(ef.encode_documents(CORPUS)), expected)
+        np.testing.assert_array_equal(ef.encode_queries(CORPUS[:1])[0], expected[0])
+    with pytest.raises(ValueError, match="bitorder 'little' is for dtype binary, got dtype 'float32'"):
+        Model2VecEmbeddingFunction("minishlab/potion-base-2M", bitorder="little")

@@ -117,6 +117,59 @@ def test_a_run_that_is_killed_goes_on(number: signal.Signals, tmp_path: Path, po
     assert left_in(out) == before_last
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_ctrl_c_says_what_is_done_and_the_next_run_from_where(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    corpus(tmp_path / "a.parquet", 20_000)
+    out = tmp_path / "out"
+    arguments = ["embed", BUNDLE, "-i", str(tmp_path / "a.parquet"), "-o", str(out), "--part-rows", "1000"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, *arguments, "--batch-size", "100"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not out.exists() or len(parts(out)) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    count = len(json.loads((out / "_manifest.json").read_text())["parts"])
+    assert 2 <= count < 20
+    assert error == (
+        f"m2v-onnx embed: interrupted: {out} has {count} whole parts with {count * 1000:,} rows of the input; the same"
+        " command goes on after them\n"
+    )
+    assert main(arguments) == 0
+    first, _ = capfd.readouterr().err.splitlines()
+    assert first == f"{out}: {count} parts with {count * 1000:,} rows of the input are there, it goes on after them"
+    assert main(arguments) == 0
+    first, _ = capfd.readouterr().err.splitlines()
+    assert first == f"{out}: 20 parts with 20,000 rows of the input are there, and it is complete"
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out", "out.npy"])
+def test_ctrl_c_before_anything_is_done(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus(tmp_path / "a.parquet", 100)
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    for module in ("parts", "tables"):
+        monkeypatch.setattr(f"m2v_onnx.corpus.{module}.write", interrupted)
+    out = tmp_path / name
+    assert main(["embed", BUNDLE, "-i", str(tmp_path / "a.parquet"), "-o", str(out)]) == 130
+    said = f"{out} has no whole part yet" if name == "out" else f"nothing was written to {out}"
+    assert capsys.readouterr().err == f"m2v-onnx embed: interrupted: {said}; the same command begins anew\n"
+    if name != "out":
+        assert left_in(tmp_path) == ["a.parquet"]
+
+
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv", "a.arrow"])
 def test_every_format_goes_on_from_the_middle(
     name: str, tmp_path: Path, potion: OnnxStaticModel, monkeypatch: pytest.MonkeyPatch

@@ -355,6 +355,41 @@ print("fine")
 
 
 @FORK
+def test_a_tokenizer_goes_over_a_fork_that_no_thread_saw(folder: Path) -> None:
+    """To make another takes as long as to start Python, and a server's workers are forked before anything runs."""
+    pytest.importorskip("nanotoken")
+    text = f"""{MODELS}
+model = load()
+vectors = model.encode(texts[:10])
+
+def whose():
+    assert np.allclose(model.encode(texts[:10]), vectors, rtol=0, atol=1e-6)
+    return model._encoder._tokens._opened[0]
+
+def forked(check):
+    child = os.fork()
+    if not child:
+        check()
+        sys.exit(0)
+    wait(child)
+
+def same(): assert whose() == parent
+def own(): assert whose() == os.getpid()
+def quiet_child(): same(), forked(same)
+def busy_child(): forked(own), own()
+
+parent = whose()
+forked(quiet_child)
+go_on = threading.Event()
+threading.Thread(target=go_on.wait).start()
+forked(busy_child)
+go_on.set()
+print("fine")
+"""
+    assert script(text, folder, COMMITTED_BUNDLE, 0, "nanotoken") == "fine"
+
+
+@FORK
 def test_a_graph_that_takes_long_to_open(folder: Path) -> None:
     """It is opened once for all threads. Other models do not wait for it, and neither does a child of a fork."""
     text = f"""{MODELS}

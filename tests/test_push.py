@@ -62,6 +62,46 @@ def test_push_and_load_by_name(hub: Hub, run: Script, bundle: Path) -> None:
     assert set(hub.downloads) == set(before) - set(VARIANTS)
 
 
+IN_PRECISION = """
+import sys
+for name in ("onnx", "model2vec", "m2v_export"):
+    sys.modules[name] = None
+from m2v_onnx import OnnxStaticModel
+model = OnnxStaticModel.from_pretrained(sys.argv[1], precision=sys.argv[2], force_download=False)
+print(model.files.graph.name, model.metadata.precision)
+print(model.encode("the whale sings").tolist())
+"""
+
+
+def test_load_in_a_precision_by_name(hub: Hub, run: Script, bundle: Path) -> None:
+    """Only the graph that has it comes, and nothing the second time; the bundle's own precision is the whole bundle."""
+    run("push", str(bundle), NAME, "--public", cli=True, HF_TOKEN=TOKEN)
+    for precision, name in (("int8", "model_int8.onnx"), ("int4", "model_q4.onnx"), ("float16", "model_fp16.onnx")):
+        hub.asked.clear()
+        answer = run(IN_PRECISION, NAME, precision)
+        assert answer.code == 0, answer.error
+        graph, vector = answer.out.splitlines()
+        assert graph == f"{name} {precision}"
+        expected = OnnxStaticModel.from_pretrained(bundle / "onnx" / name).encode("the whale sings")
+        np.testing.assert_array_equal(np.array(json.loads(vector), np.float32), expected)
+        assert f"onnx/{name}" in hub.downloads
+        assert not {"onnx/model.onnx_data", "onnx/bag.onnx", "onnx/text.onnx"} & set(hub.downloads)
+        hub.asked.clear()
+        assert run(IN_PRECISION, NAME, precision).out == answer.out
+        assert hub.asked == []
+    answer = run(IN_PRECISION, NAME, "float32")
+    assert answer.out.splitlines()[0] == "one.onnx float32" or "bag.onnx float32" in answer.out, answer.error
+    done = run("info", NAME, "--precision", "int8", cli=True)
+    assert "precision:           int8" in done.out, done.error
+
+
+def test_a_precision_that_is_not_there(hub: Hub, run: Script, bundles: dict[str, Path]) -> None:
+    hub.add(NAME, bundles["tiny"])
+    answer = run(IN_PRECISION, NAME, "int4")
+    assert f"{NAME}: expected a table in int4, there is float32: export it again with --all-precisions" in answer.error
+    assert "onnx/model.onnx_data" not in hub.downloads
+
+
 def test_the_card_opens_the_repository(hub: Hub, run: Script, bundle: Path, tmp_path: Path) -> None:
     """Its examples name the repository, and its entry in config.json is the true one."""
     run("push", str(bundle), NAME, cli=True, HF_TOKEN=TOKEN)

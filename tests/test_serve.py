@@ -150,12 +150,17 @@ def test_int8_and_bits(server: Running, potion: OnnxStaticModel) -> None:
     bits = potion.encode(TEXTS, dtype="binary")
     voyage = server.ask("/v1/embeddings", {"input": TEXTS, "input_type": "document", "output_dtype": "int8"}).json
     assert [each["embedding"] for each in voyage["data"]] == expected
-    kinds = ["int8", "float", "ubinary", "binary"]
+    coded = server.ask("/v1/embeddings", {"input": TEXTS, "encoding_format": "base64", "output_dtype": "int8"}).json
+    found = [np.frombuffer(base64.b64decode(each["embedding"]), np.int8).tolist() for each in coded["data"]]
+    assert found == expected
+    kinds = ["int8", "float", "ubinary", "binary", "base64"]
     cohere = server.ask("/v2/embed", {"texts": TEXTS, "input_type": "search_document", "embedding_types": kinds}).json
     assert cohere["embeddings"]["int8"] == expected
     assert cohere["embeddings"]["ubinary"] == bits.tolist()
     assert cohere["embeddings"]["binary"] == (bits.astype(int) - 128).tolist()
     assert_vectors(cohere["embeddings"]["float"], potion.encode(TEXTS))
+    coded = [np.frombuffer(base64.b64decode(each), "<f4") for each in cohere["embeddings"]["base64"]]
+    assert_vectors(coded, potion.encode(TEXTS))
     assert_vectors(server.ask("/v1/embed", {"texts": TEXTS}).json["embeddings"], potion.encode(TEXTS))
     assert server.ask("/v2/embed", {"texts": TEXTS, "embedding_types": ["uint4"]}).json["message"]
 

@@ -188,6 +188,19 @@ def test_haystack(server: Running, potion: OnnxStaticModel) -> None:
     assert_vectors(embedder.run(QUERY)["embedding"], potion.encode(QUERY))
 
 
+@pytest.mark.usefixtures("online")
+def test_haystack_with_text_embeddings_inference(server: Running, potion: OnnxStaticModel) -> None:
+    haystack = pytest.importorskip("haystack_integrations.components.embedders.huggingface_api")
+    from haystack import Document
+
+    where: dict[str, Any] = {"api_type": "text_embeddings_inference", "api_params": {"url": server.url}, "token": None}
+    where["normalize"] = True  # it asks for what it is told, and by default for no
+    assert_vectors(haystack.HuggingFaceAPITextEmbedder(**where).run(QUERY)["embedding"], potion.encode(QUERY))
+    embedder = haystack.HuggingFaceAPIDocumentEmbedder(**where, progress_bar=False)
+    found = embedder.run([Document(content=text) for text in TEXTS])["documents"]
+    assert_vectors([each.embedding for each in found], potion.encode(TEXTS))
+
+
 def test_chromadb(server: Running, potion: OnnxStaticModel) -> None:
     functions = pytest.importorskip("chromadb.utils.embedding_functions")
     embed = functions.OpenAIEmbeddingFunction(api_key="-", api_base=f"{server.url}/v1", model_name=NAME)

@@ -17,7 +17,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from m2v_onnx import InvalidTextError, OnnxStaticModel, embed_array, embed_files
+from m2v_onnx import InvalidTextError, OnnxStaticModel, embed_array, embed_files, embed_table
 from m2v_onnx.commands.main import main
 from m2v_onnx.corpus import files, lines, sinks
 from m2v_onnx.corpus.columns import Layout
@@ -134,6 +134,21 @@ DTYPES: dict[tuple[str, Layout], pa.DataType] = {
     ("int8", "fixed"): pa.list_(pa.int8(), 64),
     ("binary", "milvus"): pa.list_(pa.uint8()),
 }
+
+
+def test_the_order_of_bits(tmp_path: Path, potion: OnnxStaticModel) -> None:
+    """A folder that was begun with another order is not gone on with."""
+    parquet(tmp_path / "a.parquet")
+    out = tmp_path / "out"
+    arguments = ["embed", BUNDLE, "-i", str(tmp_path / "a.parquet"), "-o", str(out), "--dtype", "binary"]
+    assert main([*arguments, "--bitorder", "little"]) == 0
+    expected = np.packbits(potion.encode(TEXTS) > 0, axis=1, bitorder="little")
+    assert_same(vectors_of(pq.read_table(out)), expected)
+    assert main(arguments) != 0
+    array = embed_array(potion, pa.array(TEXTS), dtype="binary", bitorder="little")
+    assert array.to_pylist() == expected.tolist()
+    table = embed_table(potion, TABLE, dtype="binary", bitorder="little")
+    assert table["vector"].to_pylist() == expected.tolist()
 
 
 @pytest.mark.parametrize(("dtype", "layout"), DTYPES)
@@ -295,6 +310,14 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "pip install 'm2v-onnx[arrow]'" in failed(capsys, "embed", BUNDLE, *arguments)
 
 
+def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    parquet(tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    arguments = ["-i", str(tmp_path / "a.parquet"), "-o", str(tmp_path / "out"), "--engine", "ray"]
+    assert "pip install 'm2v-onnx[ray]'" in failed(capsys, "embed", BUNDLE, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
 REFUSED: list[tuple[list[str], int, str]] = [
     (["-i", "none.parquet", "-o", "out.parquet"], 1, "there is no file or folder none.parquet"),
     (["-i", "no/*.parquet", "-o", "out.parquet"], 1, "there is no file or folder no/*.parquet"),
@@ -320,6 +343,8 @@ REFUSED: list[tuple[list[str], int, str]] = [
     (["-i", "cut.jsonl.gz", "-o", "out.parquet"], 1, "cut.jsonl.gz: it"),
     (["-i", "lines.jsonl", "-o", "out.parquet"], 1, "expected a JSON object a line"),
     (["-i", "empty.jsonl", "-o", "out.parquet"], 1, "empty.jsonl: it"),
+    (["-i", "a.parquet", "-o", "out", "--workers", "2"], 2, "--workers is for Ray: give --engine ray too"),
+    (["-i", "a.parquet", "-o", "out.parquet", "--engine", "ray"], 2, "--engine ray writes a folder of parts"),
 ]  # fmt: skip
 
 

@@ -1,22 +1,29 @@
 """How time and memory of `m2v-onnx embed` grow with the rows of a Parquet file; and that a killed run ends the same.
 
-    python -m benchmarks.corpus.growth [--rows 10000 100000 1000000] [--kills 2]
+    python -m benchmarks.corpus.growth [--rows 10000 100000 1000000] [--kills 2] [--plot docs/growth-rows.svg]
 
 Each run is a process of its own, from its start to its end, with the model of 64 dimensions that comes with the
-package. The largest table is embedded once more, into another folder, by runs that are killed by SIGKILL at random
-moments, and both folders are compared row by row. Twenty million rows need 5 GB for the input, and 10 GB for each of
-two outputs.
+package. CPU time tells more than time where other work goes on. The largest table is embedded once more, into another
+folder, by runs that are killed by SIGKILL at random moments, and both folders are compared row by row. Twenty million
+rows need 5 GB for the input, and 10 GB for each of two outputs.
 """
 
 import argparse
+import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("svg")
+
+import matplotlib.pyplot as plt
 import pyarrow.parquet as pq
 from tabulate import tabulate
 
@@ -29,20 +36,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--plot", help="where a picture of time and memory goes")
     parser.add_argument("--folder", help="where the tables are made; a temporary one by default")
     options = parser.parse_args()
     lines = []
     with tempfile.TemporaryDirectory(dir=options.folder) as given:
         folder = Path(given)
-        seconds = 0.0
+        runs = []
         for rows in options.rows:
             write_passages(folder / f"{rows}.parquet", rows)
-            seconds, peak = _run(folder, rows, f"out-{rows}")
-            lines.append((f"{rows:,}", f"{seconds:.1f}", f"{rows / seconds:,.0f}", f"{peak / 1e6:.0f}"))
-        print(
-            tabulate(lines, ("rows", "seconds", "rows/s", "peak memory, MB"), disable_numparse=True, stralign="right")
-        )
-        rows = options.rows[-1]
+            run = _run(folder, rows, f"out-{rows}")
+            runs.append(run)
+            cells = (
+                f"{rows:,}",
+                f"{run.seconds:.1f}",
+                f"{run.cpu:.1f}",
+                f"{rows / run.cpu:,.0f}",
+                f"{run.peak / 1e6:.0f}",
+            )
+            lines.append(cells)
+        head = ("rows", "seconds", "CPU seconds", "rows a CPU second", "peak memory, MB")
+        print(tabulate(lines, head, disable_numparse=True, stralign="right"), flush=True)
+        if options.plot:
+            _plot(options.rows, runs, options.plot)
+        rows, seconds = options.rows[-1], runs[-1].seconds
         chance = random.Random(7)
         moments = sorted(chance.random() * seconds for _ in range(options.kills))
         for before, moment in zip([0.0, *moments], moments, strict=False):
@@ -50,7 +67,8 @@ def main() -> None:
             time.sleep(moment - before)
             process.send_signal(signal.SIGKILL)
             process.wait()
-            print(f"killed after {moment - before:.1f} seconds with {_parts(folder / 'killed')} parts there")
+            there = _parts(folder / "killed")
+            print(f"killed after {moment - before:.1f} seconds with {there} parts there", flush=True)
         _run(folder, rows, "killed")
         _compare(folder / f"out-{rows}", folder / "killed", rows)
 
@@ -60,17 +78,29 @@ def _command(folder: Path, rows: int, out: str) -> list[str]:
     return [sys.executable, "-m", "m2v_onnx", "embed", *model, "--part-rows", str(PART_ROWS)]
 
 
-def _run(folder: Path, rows: int, out: str) -> tuple[float, int]:
-    """:return: seconds, and the largest resident memory in bytes."""
+@dataclass(frozen=True)
+class Run:
+    """:ivar cpu: seconds of all threads. :ivar peak: the largest resident memory, in bytes."""
+
+    seconds: float
+    cpu: float
+    peak: int
+
+
+def _run(folder: Path, rows: int, out: str) -> Run:
     start = time.perf_counter()
     process = subprocess.Popen(_command(folder, rows, out), stderr=subprocess.DEVNULL)
     peak = 0
-    while process.poll() is None:
+    while True:
         peak = max(peak, _resident(process.pid))
+        ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            break
         time.sleep(0.05)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"embed ended with {process.returncode}")
-    return time.perf_counter() - start, peak
+    return Run(time.perf_counter() - start, used.ru_utime + used.ru_stime, peak)
 
 
 def _resident(process: int) -> int:
@@ -80,6 +110,16 @@ def _resident(process: int) -> int:
             return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM")), 0)
     except OSError:
         return 0
+
+
+def _plot(rows: list[int], runs: list[Run], path: str) -> None:
+    plt.rcParams["svg.hashsalt"] = "m2v-onnx"
+    figure, (above, below) = plt.subplots(2, sharex=True, figsize=(6, 5), layout="constrained")
+    above.loglog(rows, [run.cpu for run in runs], "o-")
+    above.set(ylabel="CPU seconds")
+    below.semilogx(rows, [run.peak / 1e6 for run in runs], "o-")
+    below.set(xlabel="rows", ylabel="peak memory, MB", ylim=(0, None))
+    figure.savefig(path, metadata={"Date": None})
 
 
 def _parts(folder: Path) -> int:

@@ -62,21 +62,30 @@ def ranks(values: Array) -> Array:
 
 def cranfield(encode: Encode, scores: Scores = cosine_scores) -> float:
     """nDCG@10 x 100, the mean over all queries; equal scores keep the corpus' order."""
-    documents, queries, gains = _cranfield()
-    found = scores(encode(list(queries.values())), encode(list(documents.values())))
+    documents, queries, _ = cranfield_data()
+    return float(ndcgs(scores(encode(list(queries.values())), encode(list(documents.values())))).mean())
+
+
+def ndcgs(found: Array) -> Array:
+    """nDCG@10 x 100 of each of Cranfield's queries.
+
+    :param found: float64 [queries, documents], in their order in ``cranfield_data``; the larger the nearer.
+    :return: float64 [queries].
+    """
+    documents, queries, gains = cranfield_data()
     names = list(documents)
     best = np.argsort(-found, axis=1, kind="stable")[:, :TOP]
     discounts = 1 / np.log2(np.arange(TOP) + 2)
-    total = 0.0
+    each = []
     for query, order in zip(queries, best, strict=True):
         got = np.array([gains[query].get(names[i], 0) for i in order])
         ideal = np.sort(np.array(list(gains[query].values())))[::-1][:TOP]
-        total += float((got * discounts).sum() / (ideal * discounts[: len(ideal)]).sum())
-    return 100 * total / len(queries)
+        each.append(100 * (got * discounts).sum() / (ideal * discounts[: len(ideal)]).sum())
+    return np.array(each)
 
 
 @cache
-def _cranfield() -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, int]]]:
+def cranfield_data() -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, int]]]:
     """Documents, queries with a relevant one, and gains of documents by query."""
     folder = SHARED / "data" / "cranfield"
     gains: dict[str, dict[str, int]] = defaultdict(dict)

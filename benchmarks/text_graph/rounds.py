@@ -1,4 +1,4 @@
-"""How many rounds of merges a byte-level BPE takes in the graph, and how many words are found whole.
+"""How many rounds of merges a BPE takes in the graph, how long words are, and how many are found whole.
 
     python -m benchmarks.text_graph.rounds TOKENIZER.json [--batches 3]
 
@@ -19,9 +19,18 @@ from tabulate import tabulate
 from tokenizers import Tokenizer
 
 from benchmarks.shared import lines, need_shared
+from benchmarks.text_graph.example import run_on
+from m2v_export.graphs.arrays import keep
 from m2v_export.graphs.builder import Graph
 from m2v_export.text.bpe import BpeTables, build_ids, read_tables
+from m2v_export.text.bpe.characters import read_characters
+from m2v_export.text.bpe.sentencepiece import BLANK
+from m2v_export.text.bpe.tables import byte_characters
+from m2v_export.text.bpe.tokenize import begins_of, places_of
 from m2v_export.text.limits import Limits
+from m2v_export.text.stages.decode import decode
+from m2v_export.text.stages.words import WholeWords
+from m2v_export.text.tables.utf8 import AFTER
 from m2v_onnx.ort import onnxruntime as ort
 from m2v_onnx.vectors.by_graph import pack
 
@@ -42,22 +51,36 @@ def main() -> None:
         random.Random(1).shuffle(texts)
         for number in range(options.batches):
             batch = texts[number * BATCH :][:BATCH]
-            rows.append([corpus, *of_words(tokenizer, batch, tables.words.keys.reach), rounds(tables, batch)])
-    headers = ["batch of 256", "words", "found whole", "rounds of one merge", "rounds of the graph"]
+            rows.append([corpus, *of_words(tokenizer, tables, batch), rounds(tables, batch)])
+    headers = ["batch of 256", "words", "found whole", "symbols a word", "most", "rounds of one merge", "of the graph"]
     print(tabulate(rows, headers, floatfmt=".2f"))
 
 
-def of_words(tokenizer: Tokenizer, batch: list[str], reach: int) -> tuple[int, float, int]:
-    """:param reach: words of fewer bytes are found whole.
-    :return: words, the share that is found whole, and the most merges of another.
+def of_words(tokenizer: Tokenizer, tables: BpeTables, batch: list[str]) -> tuple[int, float, float, int, int]:
+    """:return: words, the share that is found whole, symbols of a word, the median and the most, and the most merges of
+    a word that is not found whole.
     """
-    normalized = (tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text for text in batch)
-    words = [word for text in normalized for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
-    # A character stands for a byte.
-    tokens = [len(tokenizer.model.tokenize(word)) for word in words]
-    whole = [count == 1 and len(word) < reach for word, count in zip(words, tokens, strict=True)]
-    merges = [len(w) - n for w, n, found in zip(words, tokens, whole, strict=True) if not found]
-    return len(words), sum(whole) / len(words), max(merges, default=0)
+    g = Graph()
+    utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
+    text = read_characters(g, decode(g, utf8), offsets, tables)
+    begins = keep(g, text.at, begins_of(g, text, tables) > 0)
+    _, differs = WholeWords(g, tables.words).find(g, places_of(g, text.symbols, begins, tables))
+    symbols, places, missed = run_on(g, [text.symbols, begins, differs], batch)
+    of_byte = byte_characters()
+    found, sizes, merges = 0, [], [0]
+    for begin, end, is_missed in zip(places.tolist(), places.tolist()[1:-1], missed.tolist(), strict=False):
+        its = symbols[begin:end].tolist()
+        if max(its) >= AFTER:
+            continue  # an added token
+        if tables.of_character is None:
+            word = "".join(of_byte[byte] for byte in its)
+        else:
+            word = bytes(its).decode().replace(" ", BLANK)
+        sizes.append(len(word))
+        found += not is_missed
+        if is_missed:
+            merges.append(len(word) - len(tokenizer.model.tokenize(word)))
+    return len(sizes), found / len(sizes), float(np.median(sizes)), max(sizes), max(merges)
 
 
 def rounds(tables: BpeTables, batch: list[str]) -> int:

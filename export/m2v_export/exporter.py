@@ -33,6 +33,7 @@ from m2v_onnx.models.format import (
     FORMAT_VERSION,
     GOLDEN,
     GRAPHS,
+    KIND,
     MANIFEST,
     ONE,
     PADDED,
@@ -146,6 +147,7 @@ def export_model(
         manifest: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "graphs": graphs,
+            KIND: type(model.tokenizer.model).__name__,
             "files": {path: entry for path, entry in files.items() if path not in EXTRA},
         }
         extra = {path: entry for path, entry in files.items() if path in EXTRA}

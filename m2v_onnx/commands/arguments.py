@@ -52,20 +52,24 @@ def add_location(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subfolder", help="a folder inside the model's folder or repository")
 
 
-def add_tokenizer(parser: argparse.ArgumentParser) -> None:
+def add_opening(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer",
         choices=("auto", "nanotoken", "splintr", "graph", "tokenizers"),
         default="auto",
         help="what makes the token ids; auto takes the fastest that is installed (default: %(default)s)",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "int8", "int4"),
+        help="of the model's table, where the bundle has several; the bundle's own by default",
+    )
 
 
 def add_collection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--uri",
-        default="./milvus.db",
-        help="a folder of Milvus Lite, whose name ends in .db, or a server's address (default: %(default)s)",
+        help="a folder of Milvus Lite, whose name ends in .db, or a server's address (default: ./milvus.db)",
     )
     parser.add_argument(
         "--milvus-token", default="", metavar="TOKEN", help="of the server: user:password, or an API key"
@@ -86,15 +90,15 @@ def vector_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_options(options: argparse.Namespace) -> "LoadOptions":
-    names = ("revision", "token", "subfolder", "tokenizer")
+    names = ("revision", "token", "subfolder", "tokenizer", "precision")
     return {name: getattr(options, name) for name in names}  # type: ignore[return-value]
 
 
-def need(purpose: str, packages: Sequence[str]) -> None:
+def need(purpose: str, packages: Sequence[str], extra: str = "export") -> None:
     """:raises MissingExtraError: naming the first package that is not installed."""
     for package in packages:
         if find_spec(package) is None:
-            raise MissingExtraError(purpose, "export", package)
+            raise MissingExtraError(purpose, extra, package)
 
 
 def at_least_zero(value: str) -> int:

@@ -5,13 +5,13 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m2v_onnx.commands.arguments import (
     UsageError,
     add_command,
     add_location,
-    add_tokenizer,
+    add_opening,
     add_vectors,
     at_least_one,
     load_options,
@@ -19,6 +19,9 @@ from m2v_onnx.commands.arguments import (
     need,
     vector_options,
 )
+
+if TYPE_CHECKING:
+    from m2v_onnx.corpus.on_ray import OnRay
 
 
 def add(commands: Any) -> None:
@@ -31,10 +34,12 @@ def add(commands: Any) -> None:
         "m2v-onnx embed BUNDLE --input lines.txt --output vectors.npy --progress",
         "m2v-onnx embed BUNDLE --input docs.jsonl.gz --field body --skip-blank --output vectors.jsonl --force",
         "m2v-onnx embed BUNDLE --input docs.txt --output codes.npy --dtype int8 --max-length 128 --no-normalize",
+        "m2v-onnx embed BUNDLE --input docs.txt --output bits.npy --dtype binary --bitorder little --precision int8",
         "m2v-onnx embed BUNDLE -i docs.parquet -o with-vectors.parquet --text title,body --columns id,title",
         "m2v-onnx embed BUNDLE -i 'parts/*.csv.gz' -i more.csv -o vectors.arrow --vector embedding --layout fixed",
         "m2v-onnx embed BUNDLE -i docs.jsonl -o docs.parquet --on-error skip --empty null --dtype float16",
         "m2v-onnx embed BUNDLE -i corpus/ -o corpus-with-vectors --part-rows 500000",
+        "m2v-onnx embed BUNDLE -i corpus/ -o corpus-with-vectors --engine ray --address auto --workers 16",
         "cat lines.txt | m2v-onnx embed BUNDLE > vectors.jsonl",
         "zcat docs.jsonl.gz | m2v-onnx embed BUNDLE --format jsonl --batch-size 256 --tokenizer graph > vectors.jsonl",
         "m2v-onnx embed owner/name --revision v1.0 --subfolder small --token hf_... 'a text'",
@@ -75,13 +80,20 @@ def add(commands: Any) -> None:
         help="of the vectors; binary is a bit a dimension, eight to a byte; bfloat16 is for .parquet and .arrow"
         " (default: %(default)s)",
     )
+    parser.add_argument(
+        "--bitorder",
+        choices=("big", "little"),
+        default="big",
+        help="of binary vectors: the first dimension in a byte's highest bit, or in its lowest, for sqlite-vec"
+        " (default: %(default)s)",
+    )
     add_vectors(parser)
     parser.add_argument(
         "--batch-size", type=at_least_one, default=4096, metavar="TEXTS", help="at a time (default: %(default)s)"
     )
     parser.add_argument("--progress", action="store_true", help="show a progress bar on standard error")
     add_location(parser)
-    add_tokenizer(parser)
+    add_opening(parser)
     _add_tables(parser)
 
 
@@ -118,16 +130,50 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
         metavar="ROWS",
         help="of the input, that become one file of a folder (default: 1000000)",
     )
+    tables.add_argument(
+        "--engine", choices=("ray",), help="what writes the parts of a folder: workers of Ray; this process by default"
+    )
+    tables.add_argument(
+        "--address", help="of a cluster of Ray, auto say; by default Ray is started on this machine for the command"
+    )
+    tables.add_argument(
+        "--workers", type=at_least_one, metavar="WORKERS", help="of Ray, of a core each (default: the cluster's cores)"
+    )
 
 
+RAY_OPTIONS = ("address", "workers")
 TABLE_OPTIONS = ("text", "columns", "vector", "layout", "on_error", "empty", "part_rows")
 
 
 def run(options: argparse.Namespace) -> None:
-    if _is_of_tables(options):
-        _embed_tables(options)
-    else:
-        _embed_lines(options)
+    try:
+        if _is_of_tables(options):
+            _embed_tables(options)
+        else:
+            _embed_lines(options)
+    except KeyboardInterrupt:
+        if sys.stderr is not None:
+            print(f"m2v-onnx embed: interrupted{_what_is_left(options.output)}", file=sys.stderr)
+        raise
+
+
+def _what_is_left(output: str | None) -> str:
+    """What a run that was interrupted has left, and what the user can do."""
+    from m2v_onnx.corpus.parts import read_done
+    from m2v_onnx.corpus.sinks import is_folder
+    from m2v_onnx.corpus.streams import is_stream
+
+    if output is None or output == "-" or is_stream(Path(output)):
+        return ""
+    if not is_folder(output):
+        return f": nothing was written to {output}; the same command begins anew"
+    parts, rows = read_done(Path(output))
+    if not parts:
+        return f": {output} has no whole part yet; the same command begins anew"
+    return (
+        f": {output} has {parts:,} whole part{'s' if parts > 1 else ''} with {rows:,} rows of the input; the same"
+        " command goes on after them"
+    )
 
 
 def _is_of_tables(options: argparse.Namespace) -> bool:
@@ -141,7 +187,7 @@ def _is_of_tables(options: argparse.Namespace) -> bool:
         or any(map(is_of_tables, inputs))
         or Path(output).suffix.lower() in TABLES
         or (bool(inputs) and output != "-" and is_folder(output))
-        or any(getattr(options, name) is not None for name in TABLE_OPTIONS)
+        or any(getattr(options, name) is not None for name in ("engine", *RAY_OPTIONS, *TABLE_OPTIONS))
     )
 
 
@@ -166,8 +212,13 @@ def _embed_tables(options: argparse.Namespace) -> None:
     if options.field != "text":
         raise UsageError(f"--field is for lines, and the input or the output is a table: give --text {options.field}")
     if options.progress:
-        need("a progress bar", ("tqdm",))
+        need("a progress bar", ("tqdm",), "arrow")
     need_pyarrow()
+    if options.engine and not is_folder(options.output):
+        raise UsageError(f"--engine {options.engine} writes a folder of parts: give an --output without a suffix")
+    for name in RAY_OPTIONS:
+        if options.engine is None and getattr(options, name) is not None:
+            raise UsageError(f"--{name} is for Ray: give --engine ray too, or leave it out")
     find_files(options.input)  # what is not there is told before a model is downloaded
     given = {name: getattr(options, name) for name in TABLE_OPTIONS if getattr(options, name) is not None}
     try:
@@ -176,8 +227,10 @@ def _embed_tables(options: argparse.Namespace) -> None:
             options.input,
             options.output,
             dtype=options.dtype,
+            bitorder=options.bitorder,
             batch_size=options.batch_size,
             force=options.force,
+            engine=_on_ray(options) if options.engine else None,
             show_progress_bar=options.progress,
             **given,
             **vector_options(options),
@@ -192,6 +245,13 @@ def _embed_tables(options: argparse.Namespace) -> None:
     if done.empty:
         notes.append(f"texts without tokens: {done.empty:,}")
     print(f"m2v-onnx embed: {'; '.join(notes)}", file=sys.stderr)
+
+
+def _on_ray(options: argparse.Namespace) -> "OnRay":
+    from m2v_onnx.corpus.on_ray import OnRay, need_ray
+
+    need_ray()
+    return OnRay(options.address, options.workers, options.model, load_options(options))
 
 
 def _embed_lines(options: argparse.Namespace) -> None:
@@ -219,12 +279,14 @@ def _embed_lines(options: argparse.Namespace) -> None:
     # Texts first: what cannot be read is told before a model is downloaded.
     with (source or Input.of(options.texts)).texts(options.field, on_blank) as texts:
         model = OnnxStaticModel.from_pretrained(options.model, **load_options(options))
-        with writing(target, model.encode([], dtype=options.dtype), force=options.force) as write:
+        none = model.encode([], dtype=options.dtype, bitorder=options.bitorder)
+        with writing(target, none, force=options.force) as write:
             for vectors in model.encode_iter(
                 texts,
                 batch_size=options.batch_size,
                 show_progress_bar=options.progress,
                 dtype=options.dtype,
+                bitorder=options.bitorder,
                 **vector_options(options),
             ):
                 write(vectors)

@@ -5,10 +5,11 @@ import sys
 from typing import Any
 
 from m2v_onnx.commands.arguments import (
+    UsageError,
     add_collection,
     add_command,
     add_location,
-    add_tokenizer,
+    add_opening,
     at_least_one,
     load_options,
     names,
@@ -24,8 +25,12 @@ def add(commands: Any) -> None:
         "m2v-onnx index minishlab/potion-base-8M docs.parquet",
         "m2v-onnx index BUNDLE docs.csv.gz --text title,body --key url --columns title,year --collection pages",
         "m2v-onnx index BUNDLE docs.jsonl --metric IP --index-type HNSW --batch-size 500 --force",
-        "m2v-onnx index owner/name docs.csv --revision v1.0 --subfolder small --token hf_...",
+        "m2v-onnx index owner/name docs.csv --precision int8 --revision v1.0 --subfolder small --token hf_...",
         "m2v-onnx index BUNDLE parts/ --uri http://localhost:19530 --milvus-token root:Milvus --dtype int8",
+        "m2v-onnx index BUNDLE with-vectors.parquet --vector-column vector",
+        "m2v-onnx index BUNDLE docs.parquet --bulk import",
+        "m2v-onnx index BUNDLE docs.parquet --bulk import --part-rows 500000 --uri http://localhost:19530",
+        "m2v-onnx index BUNDLE docs.parquet --bulk import --uri http://localhost:19530 --bulk-path import",
         "m2v-onnx index BUNDLE docs.parquet --vector-field embedding --tokenizer graph",
     )
     parser.add_argument("model", metavar="MODEL", help="a bundle, an .onnx file, a model's folder, or a Hub id")
@@ -38,9 +43,13 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--text",
         type=names,
-        default=["text"],
         metavar="COLUMNS",
         help="whose texts are embedded; several, as in title,body, are joined by a space (default: text)",
+    )
+    parser.add_argument(
+        "--vector-column",
+        metavar="COLUMN",
+        help="of vectors that the table has already, as `m2v-onnx embed` writes them: nothing is embedded",
     )
     parser.add_argument(
         "--key",
@@ -73,40 +82,115 @@ def add(commands: Any) -> None:
         type=at_least_one,
         default=1000,
         metavar="ROWS",
-        help="a request, at most (default: %(default)s)",
+        help="a request, at most; with --bulk, that are embedded at a time (default: %(default)s)",
     )
     parser.add_argument(
         "--force", action="store_true", help="drop the collection first, if it is there, with all its rows"
     )
     add_location(parser)
-    add_tokenizer(parser)
+    add_opening(parser)
+    bulk = parser.add_argument_group("of Milvus' bulk import")
+    bulk.add_argument(
+        "--bulk",
+        metavar="DIR",
+        help="write files for the import into a new folder, and insert nothing; print the call that imports them",
+    )
+    bulk.add_argument(
+        "--bulk-path",
+        metavar="PATH",
+        help="where the bucket of the server (--uri) has the files of DIR: begin the import",
+    )
+    bulk.add_argument("--part-rows", type=at_least_one, metavar="ROWS", help="of a file (default: 1000000)")
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.vector_column is not None and options.text is not None:
+        raise UsageError(
+            "--vector-column: nothing is embedded, and --text is for texts that are: leave one of them out"
+        )
+    if options.bulk is not None and options.vector_column is not None:
+        raise UsageError(
+            "--bulk makes vectors, and --vector-column is for a table that has them: import files that `m2v-onnx embed"
+            " --layout milvus` wrote as they are, or index the texts"
+        )
+    if options.bulk is not None:
+        _write_files(options)
+        return
+    for name in ("bulk_path", "part_rows"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is of --bulk: give that too, or leave it out")
+    _insert(options)
+
+
+def _insert(options: argparse.Namespace) -> None:
     from m2v_onnx.corpus.batches import open_table
-    from m2v_onnx.corpus.collections import check_types, index_documents
+    from m2v_onnx.corpus.collections import URI, check_types, index_documents, need_milvus
     from m2v_onnx.model import OnnxStaticModel
 
-    check_types(options.uri, options.dtype)
+    uri = options.uri or URI
+    need_milvus(uri, "to index a table", tables=True)
+    check_types(uri, options.dtype)
     open_table(options.source)  # what cannot be read is told before a model is downloaded
     done = index_documents(
         OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
         options.source,
-        text=options.text,
-        key=options.key,
-        columns=options.columns,
-        uri=options.uri,
-        token=options.milvus_token,
-        collection=options.collection,
-        vector_field=options.vector_field,
-        dtype=options.dtype,
-        metric=options.metric,
-        index_type=options.index_type,
-        batch_size=options.batch_size,
-        force=options.force,
-        show_progress_bar=sys.stderr is not None and sys.stderr.isatty(),
+        uri=uri,
+        vector_column=options.vector_column,
+        **_shared(options),
     )
     how = "new" if done.created else "there before"
-    print(f"{done.rows:,} rows into {options.collection} ({how}) of {options.uri}, which has {done.count:,} rows now")
+    print(f"{done.rows:,} rows into {options.collection} ({how}) of {uri}, which has {done.count:,} rows now")
     if done.empty:
         print(f"texts without tokens: {done.empty:,}; their vectors are zeros, and no query is like them")
+
+
+def _write_files(options: argparse.Namespace) -> None:
+    from m2v_onnx.corpus.bulk import import_call, import_documents
+    from m2v_onnx.corpus.tables import PART_ROWS
+    from m2v_onnx.model import OnnxStaticModel
+
+    done = import_documents(
+        lambda: OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
+        options.source,
+        options.bulk,
+        uri=options.uri,
+        bucket_path=options.bulk_path,
+        part_rows=options.part_rows or PART_ROWS,
+        **_shared(options),
+    )
+    files = sum(map(len, done.files))
+    print(f"{done.rows:,} rows in {files:,} file{'s' if files > 1 else ''} of {options.bulk}")
+    if done.empty:
+        print(f"texts without tokens: {done.empty:,}; their vectors are zeros, and no query is like them")
+    if options.uri is not None:
+        print(f"collection {options.collection} of {options.uri}: {'made' if done.created else 'there, without rows'}")
+    if done.jobs:
+        print(f"import begun: job {', '.join(done.jobs)}; pymilvus.bulk_writer.get_import_progress tells how far it is")
+        return
+    place = done.files[0][0].rpartition("/")[0]
+    if options.uri is None:
+        print(f"make the collection, copy the files into {place}/ of the server's bucket, and import them:")
+    else:
+        print(
+            f"copy the files into {place}/ of the server's bucket, and give the same command with --bulk-path {place},"
+            " or import them:"
+        )
+    print(f"\n{import_call(done.files, options.uri, options.collection)}")
+
+
+def _shared(options: argparse.Namespace) -> dict[str, Any]:
+    """What both ways have."""
+    return {
+        "text": options.text or ["text"],
+        "key": options.key,
+        "columns": options.columns,
+        "token": options.milvus_token,
+        "collection": options.collection,
+        "vector_field": options.vector_field,
+        "dtype": options.dtype,
+        "metric": options.metric,
+        "index_type": options.index_type,
+        "batch_size": options.batch_size,
+        "force": options.force,
+        "show_progress_bar": sys.stderr is not None and sys.stderr.isatty(),
+    }

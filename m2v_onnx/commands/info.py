@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from m2v_onnx.commands.arguments import add_command, add_location, add_tokenizer, load_options
+from m2v_onnx.commands.arguments import add_command, add_location, add_opening, load_options
 
 
 def add(commands: Any) -> None:
@@ -14,11 +14,11 @@ def add(commands: Any) -> None:
         "print what a model is and which files it has",
         "m2v-onnx info BUNDLE",
         "m2v-onnx info BUNDLE --tokenizer graph",
-        "m2v-onnx info owner/name --revision v1.0 --subfolder small --token hf_...",
+        "m2v-onnx info owner/name --precision int8 --revision v1.0 --subfolder small --token hf_...",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="or anything else that `embed` takes as a model")
     add_location(parser)
-    add_tokenizer(parser)
+    add_opening(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
         "normalize": model.normalize,
         "max_length": model.max_length,
         "median_token_length": model.median_token_length,
-        "tokens from": model.tokens_from,
+        "tokens from": f"{model.tokens_from} ({model.tokens_from_reason})",
         "unknown token": model.unk_token_id,
         "ort telemetry": telemetry.state(),
     }

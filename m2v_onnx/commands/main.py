@@ -7,8 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from types import FrameType
+from typing import Any
 
 from m2v_onnx.commands import demo, embed, export, index, info, push, search, serve, verify
 from m2v_onnx.commands.arguments import UsageError
@@ -106,13 +106,26 @@ def _complain(command: str, error: Exception, code: int) -> int:
     return code
 
 
+class _Version(argparse.Action):
+    """Tell the version: to find it out takes as long as to import half of the commands, so it is done only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show the version, and leave")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"m2v-onnx {version('m2v-onnx')}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="m2v-onnx",
         description="Model2Vec static embeddings in ONNX.",
         epilog="`m2v-onnx COMMAND --help` has examples of each.",
     )
-    parser.add_argument("--version", action="version", version=f"m2v-onnx {version('m2v-onnx')}")
+    parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)

@@ -10,7 +10,7 @@ from m2v_onnx.commands.arguments import (
     add_collection,
     add_command,
     add_location,
-    add_tokenizer,
+    add_opening,
     at_least_one,
     load_options,
     names,
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         "m2v-onnx search BUNDLE 'salt' 'pepper' --filter 'year > 1990' --limit 3 --columns id,title",
         "m2v-onnx search BUNDLE 'salt' --uri http://localhost:19530 --collection pages --json",
         "m2v-onnx search BUNDLE 'salt' --milvus-token root:Milvus --vector-field v --tokenizer graph",
-        "m2v-onnx search owner/name 'salt' --revision v1.0 --subfolder small --token hf_...",
+        "m2v-onnx search owner/name 'salt' --precision int8 --revision v1.0 --subfolder small --token hf_...",
     )
     parser.add_argument("model", metavar="MODEL", help="the one that the collection was indexed with")
     parser.add_argument("texts", metavar="QUERY", nargs="+", help="what to search for")
@@ -43,17 +43,17 @@ def add(commands: Any) -> None:
     parser.add_argument("--columns", type=names, metavar="COLUMNS", help="that are shown; all by default")
     parser.add_argument("--json", action="store_true", help="print a JSON object a hit instead of a table")
     add_location(parser)
-    add_tokenizer(parser)
+    add_opening(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    from m2v_onnx.corpus.collections import search_documents
+    from m2v_onnx.corpus.collections import URI, search_documents
     from m2v_onnx.model import OnnxStaticModel
 
     found = search_documents(
         OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
         options.texts,
-        uri=options.uri,
+        uri=options.uri or URI,
         token=options.milvus_token,
         collection=options.collection,
         vector_field=options.vector_field,

@@ -8,7 +8,7 @@ from m2v_onnx.commands.arguments import (
     UsageError,
     add_command,
     add_location,
-    add_tokenizer,
+    add_opening,
     at_least_one,
     load_options,
 )
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         "m2v-onnx serve BUNDLE --threads 1 --max-requests 256 --max-waiting-mb 64 --timeout 10",
         "m2v-onnx serve BUNDLE --max-body-mb 4 --max-texts 512 --max-characters 100000",
         "m2v-onnx serve BUNDLE --cors-origin https://example.org --tokenizer graph",
-        "m2v-onnx serve owner/name --revision v1.0 --subfolder small --token hf_...",
+        "m2v-onnx serve owner/name --precision int8 --revision v1.0 --subfolder small --token hf_...",
     )
     parser.add_argument(
         "source", metavar="MODEL", nargs="?", help="a bundle, an .onnx file, a model's folder, or a Hub id"
@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
         help="another site whose pages may ask, https://example.org say, or * for all; may be given more than once",
     )
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="for HTTPS: the certificates in PEM")
-    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="and their key in PKCS#8")
+    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="and their key, in PEM")
     parser.add_argument("--max-texts", type=at_least_one, default=2048, help="a request (default: %(default)s)")
     parser.add_argument("--max-characters", type=at_least_one, default=1 << 20, help="a text (default: %(default)s)")
     parser.add_argument(
@@ -85,11 +85,11 @@ def add(commands: Any) -> None:
         type=at_least_one,
         default=20,
         metavar="SECONDS",
-        help="until a request's body must be there (default: %(default)s)",
+        help="until a request's headers must be there, and then its body (default: %(default)s)",
     )
     parser.add_argument("--log-requests", action="store_true", help="write a line for each request, without its texts")
     add_location(parser)
-    add_tokenizer(parser)
+    add_opening(parser)
 
 
 def run(options: argparse.Namespace) -> None:

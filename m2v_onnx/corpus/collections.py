@@ -2,16 +2,19 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from m2v_onnx.corpus.bars import progress_bar
 from m2v_onnx.corpus.batches import Table, open_table
+from m2v_onnx.corpus.columns import check_vector_column, vectors_of
 from m2v_onnx.corpus.fields import AUTOMATIC_KEY, VARCHAR_BYTES, Columns, choose_columns, stored_rows, texts_of
 from m2v_onnx.errors import CollectionError, MissingExtraError
 from m2v_onnx.limits import at_least_one
@@ -19,6 +22,7 @@ from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.vectors.dtypes import VectorType
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pymilvus import MilvusClient
 
 URI = "./milvus.db"
@@ -29,6 +33,9 @@ ROWS = 1000
 """Rows a request, by default."""
 REQUEST_BYTES = 16 << 20
 """Of a table's batch that goes into one request; a server of Milvus takes 64 MB, vectors included."""
+
+OTHERWISE = "give another --collection, or --force to drop this one with all its rows"
+"""What to do about a collection that does not fit."""
 
 FIELD_TYPES: dict[str, str] = {
     "float32": "FLOAT_VECTOR",
@@ -63,6 +70,7 @@ def index_documents(
     text: str | Sequence[str] = "text",
     key: str | None = None,
     columns: Sequence[str] | None = None,
+    vector_column: str | None = None,
     uri: str = URI,
     token: str = "",
     collection: str = COLLECTION,
@@ -85,6 +93,8 @@ def index_documents(
     :param key: the column of the primary key, integers or texts; None for ``id``. Without such a column Milvus makes
         the keys, and a second run into the collection is refused.
     :param columns: those that are stored besides the key; None for all.
+    :param vector_column: of the vectors that the table has already, as ``embed_files`` writes them: nothing is embedded
+        then, ``text`` is not looked at, and the model is asked for the number of dimensions only.
     :param uri: a folder of Milvus Lite, whose name ends in .db, or a server's address.
     :param token: of the server, "user:password" or an API key.
     :param dtype: of the vectors. Milvus Lite 3 takes float32 only.
@@ -99,34 +109,48 @@ def index_documents(
     """
     size = at_least_one("batch_size", batch_size)
     table = open_table(source)
-    chosen = choose_columns(table.schema, text=text, key=key, columns=columns, vector=vector_field)
+    others = table.schema
+    if vector_column in others.names:  # it becomes the vector's field, and is not stored besides
+        others = others.remove(others.get_field_index(vector_column))
+    chosen = choose_columns(others, text=None if vector_column else text, key=key, columns=columns, vector=vector_field)
     if dtype not in FIELD_TYPES:
         raise ValueError(f"dtype: expected one of {', '.join(FIELD_TYPES)}, got {dtype!r}")
     check_types(uri, dtype)
     opened = model if isinstance(model, OnnxStaticModel) else OnnxStaticModel.from_pretrained(model)
-    opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before the collection is made
+    none = opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before the collection is made
+    if vector_column is not None:
+        check_vector_column(table.schema, vector_column, none, dtype)
+        for batch in islice(table.batches(1), 1):
+            vectors_of(batch.column(vector_column), vector_column, none, 0)
+
+    def vectors_in(batch: "pa.RecordBatch", first: int) -> npt.NDArray[Any]:
+        if vector_column is None:
+            return opened.encode(texts_of(batch, chosen.text, first), dtype=dtype)
+        return vectors_of(batch.column(vector_column), vector_column, none, first)
+
     with open_milvus(uri, token) as client:
-        if force and client.has_collection(collection):
-            client.drop_collection(collection)
-        created = not client.has_collection(collection)
-        if created:
-            _create(client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim, metric, index_type)
-        else:
-            _check_fits(client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim)
-            client.load_collection(collection)
+        created = prepare_collection(
+            client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim, metric, index_type, force=force
+        )
+        if chosen.key is None and not created:
+            raise CollectionError(
+                f"the collection {collection} is there, and the table has no key: its rows would be there twice. Give"
+                f" the column of the key by --key, {OTHERWISE}"
+            )
         rows = empty = 0
         put = client.insert if chosen.key is None else client.upsert
-        with _progress(table, shown=show_progress_bar) as advance:
+        with progress_bar(table.rows, "row") if show_progress_bar else nullcontext() as bar:
             for batch in _requests(table, size):
-                vectors = opened.encode(texts_of(batch, chosen.text, rows), dtype=dtype)
+                vectors = vectors_in(batch, rows)
                 documents = stored_rows(batch, chosen, rows)
                 for document, vector in zip(documents, _as_sent(vectors, dtype), strict=True):
                     document[vector_field] = vector
                 put(collection, documents)
                 rows += len(batch)
                 empty += int((~vectors.any(axis=1)).sum())
-                advance(len(batch))
-        count = _count(client, collection)
+                if bar is not None:
+                    bar.update(len(batch))
+        count = count_rows(client, collection)
     if count < rows or (created and count != rows):
         raise CollectionError(
             f"{table.name} has {rows:,} rows and the collection {collection} {count:,}: some rows have the same key,"
@@ -162,7 +186,7 @@ def search_documents(
         raise TypeError("expected a list of queries, got a single str: pass [query]")
     if not queries:
         return []
-    if not _is_server(uri) and not Path(uri).exists():
+    if not is_server(uri) and not Path(uri).exists():
         raise CollectionError(f"there is no database {uri}: make it by `m2v-onnx index`, or give another --uri")
     with open_milvus(uri, token) as client:
         if not client.has_collection(collection):
@@ -207,42 +231,93 @@ def open_milvus(uri: str, token: str = "") -> "Iterator[MilvusClient]":
     :raises MissingExtraError: without pymilvus, or milvus-lite where it is needed.
     :raises CollectionError: in place of each of pymilvus' errors.
     """
-    for package in ("pymilvus", *(() if _is_server(uri) else ("milvus_lite",))):
-        if find_spec(package) is None:
-            raise MissingExtraError("Milvus", "milvus", package.replace("_", "-"))
-    from pymilvus import MilvusClient, MilvusException
+    need_milvus(uri, "Milvus")
+    from pymilvus import MilvusClient
 
-    log = logging.getLogger("pymilvus")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # it prints a traceback of each error, besides raising it
     try:
-        client = MilvusClient(uri, token=token)
-        try:
-            yield client
-        finally:
-            client.close()
-    except MilvusException as error:
-        raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
+        with milvus_errors(uri):
+            client = MilvusClient(uri, token=token)
+            try:
+                yield client
+            finally:
+                client.close()
     finally:
-        log.setLevel(level)
-        if not _is_server(uri):
+        if not is_server(uri):
             from milvus_lite.server_manager import server_manager_instance
 
             # Else the server goes on to the end of the process, and another process finds its files locked.
             server_manager_instance.release_server(uri)
 
 
-def _is_server(uri: str) -> bool:
+@contextmanager
+def milvus_errors(uri: str) -> Iterator[None]:
+    """:raises CollectionError: in place of each of pymilvus' errors."""
+    from pymilvus import MilvusException
+
+    log = logging.getLogger("pymilvus")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it prints a traceback of each error, besides raising it
+    try:
+        yield
+    except MilvusException as error:
+        raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
+    finally:
+        log.setLevel(level)
+
+
+def need_milvus(uri: str, purpose: str, *, tables: bool = False) -> None:
+    """Look whether the packages are there, before any work is done.
+
+    :param tables: whether tables are read too.
+    :raises MissingExtraError: naming all that are missing.
+    """
+    wanted = {"pymilvus": "milvus", **({} if is_server(uri) else {"milvus_lite": "milvus"})}
+    wanted |= {"pyarrow": "arrow"} if tables else {}
+    missing = [package for package in wanted if find_spec(package) is None]
+    if missing:
+        extras = ",".join(dict.fromkeys(wanted[package] for package in missing))
+        raise MissingExtraError(purpose, extras, *(package.replace("_", "-") for package in missing))
+
+
+def is_server(uri: str) -> bool:
     return "://" in uri
 
 
 def check_types(uri: str, dtype: VectorType) -> None:
     """Tell what Milvus Lite 3 refuses before a model is loaded for it. :raises ValueError: for such a type."""
-    if not _is_server(uri) and dtype != "float32":
+    if not is_server(uri) and dtype != "float32":
         raise ValueError(
             f"dtype: Milvus Lite takes float32 vectors, got {dtype}: leave it out, or give a server's --uri, "
             "http://localhost:19530 say"
         )
+
+
+def prepare_collection(
+    client: "MilvusClient",
+    collection: str,
+    columns: Columns,
+    vector_field: str,
+    vector_type: str,
+    dim: int,
+    metric: str | None,
+    index_type: str,
+    *,
+    force: bool,
+) -> bool:
+    """Make a collection, or look whether the one that is there fits, and load it.
+
+    :param force: drop one that is there.
+    :return: whether it was made.
+    :raises CollectionError: for one that does not fit.
+    """
+    if force and client.has_collection(collection):
+        client.drop_collection(collection)
+    if not client.has_collection(collection):
+        _create(client, collection, columns, vector_field, vector_type, dim, metric, index_type)
+        return True
+    _check_fits(client, collection, columns, vector_field, vector_type, dim)
+    client.load_collection(collection)
+    return False
 
 
 def _create(
@@ -276,25 +351,24 @@ def _check_fits(
 ) -> None:
     """:raises CollectionError: when a table's rows cannot go into a collection that is there."""
     found = {field["name"]: field for field in client.describe_collection(collection)["fields"]}
-    do = "give another --collection, or --force to drop this one with all its rows"
     wanted = {**columns.types, vector_field: vector_type}
-    if columns.key is None:
-        raise CollectionError(
-            f"the collection {collection} is there, and the table has no key: its rows would be there twice. Give the"
-            f" column of the key by --key, {do}"
-        )
     for name, type_ in wanted.items():
         if name not in found:
-            raise CollectionError(f"the collection {collection} has no field {name!r}, which the table has: {do}")
+            raise CollectionError(
+                f"the collection {collection} has no field {name!r}, which the table has: {OTHERWISE}"
+            )
         its = found[name]["type"].name
         if its != type_:
-            raise CollectionError(f"the collection {collection} has {its} in {name!r}, and the table {type_}: {do}")
-    if not found[columns.key].get("is_primary"):
-        raise CollectionError(f"the collection {collection} has another key than {columns.key!r}: {do}")
+            raise CollectionError(
+                f"the collection {collection} has {its} in {name!r}, and the table {type_}: {OTHERWISE}"
+            )
+    key = AUTOMATIC_KEY if columns.key is None else columns.key
+    if not found.get(key, {}).get("is_primary"):
+        raise CollectionError(f"the collection {collection} has another key than {key!r}: {OTHERWISE}")
     _check_dim(collection, found[vector_field], dim)
     for name, field in found.items():
-        if name not in wanted and not field.get("nullable"):
-            raise CollectionError(f"the collection {collection} needs {name!r}, which the table has not: {do}")
+        if name not in wanted and not field.get("nullable") and not field.get("auto_id"):
+            raise CollectionError(f"the collection {collection} needs {name!r}, which the table has not: {OTHERWISE}")
 
 
 def _check_dim(collection: str, field: dict[str, Any], dim: int) -> None:
@@ -322,19 +396,6 @@ def _as_sent(vectors: npt.NDArray[Any], dtype: str) -> list[Any]:
     return [vector.tobytes() for vector in vectors] if dtype == "binary" else list(np.asarray(vectors))
 
 
-def _count(client: "MilvusClient", collection: str) -> int:
+def count_rows(client: "MilvusClient", collection: str) -> int:
     (answer,) = client.query(collection, filter="", output_fields=["count(*)"], consistency_level="Strong")
     return int(answer["count(*)"])
-
-
-@contextmanager
-def _progress(table: Table, *, shown: bool) -> Iterator[Any]:
-    if not shown:
-        yield lambda rows: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise MissingExtraError("a progress bar", "milvus", "tqdm") from error
-    with tqdm(total=table.rows, unit="row", unit_scale=True) as bar:
-        yield bar.update

@@ -34,18 +34,23 @@ class Columns:
 
 
 def choose_columns(
-    schema: "pa.Schema", *, text: str | Sequence[str], key: str | None, columns: Sequence[str] | None, vector: str
+    schema: "pa.Schema",
+    *,
+    text: str | Sequence[str] | None,
+    key: str | None,
+    columns: Sequence[str] | None,
+    vector: str,
 ) -> Columns:
     """Find out which columns are there, and what Milvus makes of them.
 
-    :param text: a column, or several.
+    :param text: a column, or several; None where no text is embedded.
     :param key: the column of the primary key; None for ``id``, if there is such a column.
     :param columns: those that are stored besides the key; None for all.
     :param vector: the name of the vector's field, which no column may have.
     :raises ValueError: for a column that is not there, or that Milvus cannot store.
     """
     names = [*schema.names]
-    texts = (text,) if isinstance(text, str) else tuple(text)
+    texts = (text,) if isinstance(text, str) else tuple(text or ())
     key = key if key is not None else ("id" if "id" in names else None)
     stored = [name for name in names if columns is None or name in columns or name == key]
     for wanted, option in ((texts, "text"), ((key,) if key else (), "key"), (columns or (), "columns")):
@@ -54,14 +59,14 @@ def choose_columns(
                 raise ValueError(f"{option}: there is no column {name!r}: the table has {', '.join(map(repr, names))}")
             if names.count(name) > 1:
                 raise ValueError(f"{option}: the table has the column {name!r} more than once: rename one of them")
-    if not texts:
+    if not texts and text is not None:
         raise ValueError("text: expected a column's name, got none")
     types = {name: milvus_type(name, schema.field(name).type) for name in stored}
     for taken in (vector, *((AUTOMATIC_KEY,) if key is None else ())):
         if taken in types:
             raise ValueError(
                 f"the column {taken!r} has the name of a field that is made: name the columns without it (--columns),"
-                " or rename it"
+                " rename it, or give --vector-column if it has vectors"
             )
     for name in texts:
         if milvus_type(name, schema.field(name).type) != "VARCHAR":

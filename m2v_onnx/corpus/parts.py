@@ -7,9 +7,10 @@ those of the other files that are no parts, begin with "_": programs that read a
 """
 
 import json
+import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 from m2v_onnx.corpus.files import File
 from m2v_onnx.corpus.sinks import open_sink
-from m2v_onnx.corpus.tables import Embedded, ErrorList, Job, Result, check_counts, progress, write
+from m2v_onnx.corpus.tables import Advance, Embedded, Engine, ErrorList, Job, Result, check_counts, progress, write
 from m2v_onnx.corpus.writing import new_file
 from m2v_onnx.errors import CorpusError
 from m2v_onnx.limits import Unset
@@ -30,21 +31,24 @@ TEMPORARY = (".part-", "._manifest", "._errors-")
 
 FORMAT_VERSION = 1
 
+log = logging.getLogger("m2v_onnx")
+
 DO = "give the same command, another output, or --force to begin anew"
 
 
-def into_parts(job: Job, folder: Path, part_rows: int, *, force: bool, shown: bool) -> Embedded:
+def into_parts(
+    job: Job, folder: Path, part_rows: int, engine: Engine | None = None, *, force: bool, shown: bool
+) -> Embedded:
     """Write a job's rows into a folder, and go on where an earlier run ended.
 
     :param part_rows: rows of the input a part.
+    :param engine: what writes the parts; None for this process.
     :param force: begin anew: remove the parts of an earlier run.
     :raises CorpusError: for a folder that another run writes into, or that holds another job.
     """
     folder.mkdir(exist_ok=True)
     with _locked(folder):
-        for left in folder.glob(".*"):  # by a run that was killed
-            if left.name.startswith(TEMPORARY):
-                left.unlink()
+        _remove_temporary(folder)
         wanted = _description(job, part_rows)
         manifest = _read(folder)
         if manifest is not None and force:
@@ -57,37 +61,86 @@ def into_parts(job: Job, folder: Path, part_rows: int, *, force: bool, shown: bo
         else:
             _check_same(folder, manifest, wanted)
             _check_parts(folder, manifest)
+        if manifest["parts"]:
+            after = f"{len(manifest['parts']):,} parts with {_sum(manifest).rows:,} rows of the input are there"
+            log.info(
+                "%s: %s, %s", folder, after, "and it is complete" if manifest["complete"] else "it goes on after them"
+            )
         if not manifest["complete"]:
-            _go_on(job, folder, manifest, part_rows, shown=shown)
+            _go_on(job, folder, manifest, part_rows, engine, shown=shown)
         return _sum(manifest)
 
 
-def _go_on(job: Job, folder: Path, manifest: dict[str, Any], part_rows: int, *, shown: bool) -> None:
+def read_done(folder: Path) -> tuple[int, int]:
+    """How many whole parts a folder has, and how many rows of the input they are. Zeros for a folder without any."""
+    try:
+        manifest = _read(folder)
+    except (CorpusError, OSError):
+        return 0, 0
+    return (len(manifest["parts"]), _sum(manifest).rows) if manifest else (0, 0)
+
+
+def _go_on(
+    job: Job, folder: Path, manifest: dict[str, Any], part_rows: int, engine: Engine | None, *, shown: bool
+) -> None:
     parts = manifest["parts"]
-    place, row = parts[-1]["next"] if parts else (0, 0)
-    places = {file.path: i for i, file in enumerate(job.files)}
-    results = job.results((place, row), part_rows)
+    start = (*parts[-1]["next"],) if parts else (0, 0)
+    if engine is not None:
+        job = job.counted()
+    write_parts = _one_by_one if engine is None else engine.write_parts
     with progress(job, shown=shown, done=_sum(manifest).rows) as advance:
-        # A table without rows has a part too: it says which columns there are.
-        while (first := next(results, None)) is not None or not parts:
-            name = f"part-{len(parts):05}.parquet"
-            done, rest = Embedded(0, 0, 0, 0), _part(first, results, part_rows)
-            with new_file(folder / name, binary=True, force=True) as file, _errors_of(folder, name) as errors:
-                with open_sink("parquet", file, job.written, job.vector, job.none) as sink:
-                    for result in rest:
-                        done = write(result, sink, errors, done)
-                        at = places[result.file.path]
-                        place, row = at, result.rows + (row if at == place else 0)
-                        advance(result)
-                file.flush()
-                os.fsync(file.fileno())
-            _check_inputs(manifest["inputs"], _inputs(job.files), folder)
-            size = (folder / name).stat().st_size
-            parts.append({"file": name, "bytes": size, **asdict(done), "next": [place, row]})
-            _save(folder, manifest)
+        try:
+            # Closed at once after an error, and with it the workers end.
+            with closing(write_parts(job, folder, len(parts), start, part_rows, advance)) as written:
+                for part in written:
+                    _check_inputs(manifest["inputs"], _inputs(job.files), folder)
+                    parts.append(part)
+                    _save(folder, manifest)
+        finally:
+            _remove_temporary(folder)  # of workers that were killed
     check_counts(job, _sum(manifest))
     manifest["complete"] = True
     _save(folder, manifest)
+
+
+def _one_by_one(
+    job: Job, folder: Path, number: int, start: tuple[int, int], part_rows: int, advance: Advance
+) -> Generator[dict[str, Any], None, None]:
+    results = job.results(start, part_rows)
+    # A table without rows has a part too: it says which columns there are.
+    while (first := next(results, None)) is not None or number == 0:
+        part = _write(job, folder, number, start, _part(first, results, part_rows), advance)
+        yield part
+        start, number = (*part["next"],), number + 1
+
+
+def write_part(job: Job, folder: Path, number: int, start: tuple[int, int], part_rows: int) -> dict[str, Any]:
+    """Write one part of a folder, whatever others there are.
+
+    :param number: of the part, from 0.
+    :param start: where its rows begin: a file's place, and the rows of it to leave out.
+    :return: what the manifest has of it.
+    """
+    results = job.results(start, part_rows, one_part=True)
+    return _write(job, folder, number, start, results, lambda rows, file, position: None)
+
+
+def _write(
+    job: Job, folder: Path, number: int, start: tuple[int, int], results: Iterator[Result], advance: Advance
+) -> dict[str, Any]:
+    name = f"part-{number:05}.parquet"
+    places = {file.path: i for i, file in enumerate(job.files)}
+    done, (place, row) = Embedded(0, 0, 0, 0), start
+    with new_file(folder / name, binary=True, force=True) as file, _errors_of(folder, name) as errors:
+        with open_sink("parquet", file, job.written, job.vector, job.none) as sink:
+            for result in results:
+                done = write(result, sink, errors, done)
+                at = places[result.file.path]
+                place, row = at, result.rows + (row if at == place else 0)
+                advance(result.rows, result.file, result.position)
+        file.flush()
+        os.fsync(file.fileno())
+    return {"file": name, "bytes": (folder / name).stat().st_size, **asdict(done), "next": [place, row]}
 
 
 def _part(first: Result | None, results: Iterator[Result], part_rows: int) -> Iterator[Result]:
@@ -118,8 +171,10 @@ def _description(job: Job, part_rows: int) -> dict[str, Any]:
         "options": {
             "text": [*job.texts],
             "columns": [*job.columns],
+            "key": job.key,
             "vector": job.vector,
             "dtype": job.dtype,
+            "bitorder": job.bitorder,
             "layout": job.layout,
             "on_error": job.on_error,
             "empty": job.empty,
@@ -183,6 +238,13 @@ def _check_no_strangers(folder: Path) -> None:
         raise CorpusError(
             f"{folder} has files that are not of this program ({strangers[0]}): give a folder that is new or empty"
         )
+
+
+def _remove_temporary(folder: Path) -> None:
+    """What runs and workers that were killed have left."""
+    for left in folder.glob(".*"):
+        if left.name.startswith(TEMPORARY):
+            left.unlink()
 
 
 def _remove(folder: Path, manifest: dict[str, Any]) -> None:

@@ -10,16 +10,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def plain_schema(schema: "pa.Schema", layout: Layout) -> "pa.Schema":
+def plain_schema(schema: "pa.Schema", layout: Layout, key: str | None = None) -> "pa.Schema":
     """The types that a table's columns are written in.
 
     :param layout: with "milvus" the types that its import takes: texts, numbers, and JSON for lists and structs.
+    :param key: the column of Milvus' primary key, whose integers have 64 bits.
     :raises ValueError: for a column that Milvus cannot store, where its layout is asked for.
     """
     import pyarrow as pa
 
     if layout == "milvus":
-        return pa.schema([pa.field(each.name, _of_milvus(each)) for each in schema])
+        types = {each.name: _of_milvus(each) for each in schema}
+        if key is not None and types[key] != pa.string():
+            types[key] = pa.int64()
+        return pa.schema(types)
     return pa.schema([pa.field(each.name, _plain(each.type)) for each in schema])
 
 

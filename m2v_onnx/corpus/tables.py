@@ -1,26 +1,27 @@
 """Files of tables into files of tables with vectors: rows in their order, columns beside them, none of it lost."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from m2v_onnx.corpus.bars import progress_bar
 from m2v_onnx.corpus.columns import Layout, list_array, strings
 from m2v_onnx.corpus.files import PIECE_BYTES, File, Piece, joined, need_pyarrow, open_files, read_pieces
 from m2v_onnx.corpus.plain import plain_batch, plain_schema
 from m2v_onnx.corpus.sinks import SUFFIXES, Sink, is_folder, open_sink
 from m2v_onnx.corpus.writing import Output, check_output, new_file
-from m2v_onnx.errors import CorpusError, InvalidTextError, MissingExtraError
+from m2v_onnx.errors import CorpusError, InvalidTextError
 from m2v_onnx.limits import UNSET, Unset, at_least_one
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.vectors.batching import Workers, in_order
-from m2v_onnx.vectors.dtypes import VectorType, as_type
+from m2v_onnx.vectors.dtypes import BitOrder, VectorType, as_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +76,7 @@ def embed_files(
     columns: Sequence[str] | None = None,
     vector: str = "vector",
     dtype: VectorType = "float32",
+    bitorder: BitOrder = "big",
     layout: Layout = "list",
     on_error: OnError = "fail",
     empty: Empty = "zero",
@@ -82,6 +84,7 @@ def embed_files(
     max_length: int | Unset | None = UNSET,
     batch_size: int = ROWS,
     part_rows: int = PART_ROWS,
+    engine: "Engine | None" = None,
     force: bool = False,
     show_progress_bar: bool = False,
 ) -> Embedded:
@@ -99,7 +102,7 @@ def embed_files(
     :param text: the column of the texts, or several that are joined by a space.
     :param columns: those that are written beside the vector; None for all.
     :param vector: the name of the new column.
-    :param dtype: of the vectors.
+    :param dtype, bitorder: of the vectors, as ``OnnxStaticModel.encode``.
     :param layout: what a vector is in the file: ``columns.list_array`` says more. With "milvus" the other columns have
         the types that Milvus' import takes.
     :param on_error: what becomes of a row without a text, or that cannot be read. "fail": the error names it. "skip":
@@ -108,6 +111,7 @@ def embed_files(
     :param normalize, max_length: as ``OnnxStaticModel.encode``.
     :param batch_size: rows that are embedded at a time.
     :param part_rows: rows of the input that become one file of a folder.
+    :param engine: what writes the parts of a folder: an ``OnRay``, or None for this process. The files are the same.
     :param force: replace the output if there is one.
     :param show_progress_bar: show one (tqdm) on standard error.
     :raises ValueError: for a table or an option that does not fit, and for a file that is damaged.
@@ -119,6 +123,8 @@ def embed_files(
     """
     need_pyarrow()
     target, in_parts = Path(output), is_folder(output)
+    if engine is not None and not in_parts:
+        raise ValueError(f"engine: workers write a folder of parts: give an output without a suffix, got {target}")
     check_table_output(
         target, in_parts=in_parts, dtype=dtype, layout=layout, on_error=on_error, empty=empty, force=force
     )
@@ -130,17 +136,21 @@ def embed_files(
             raise ValueError(f"{target} is an input too: give another output")
     kept = check_columns(files[0].schema, texts, columns, vector)
     job = Job(
-        _opened(model), files, texts, kept, vector, dtype, layout, on_error, empty, normalize, max_length,
+        opened_model(model), files, texts, kept, vector, dtype, bitorder, layout, on_error, empty, normalize,
+        max_length,
         at_least_one("batch_size", batch_size),
     )  # fmt: skip
     if in_parts:
         from m2v_onnx.corpus.parts import into_parts
 
-        return into_parts(job, target, at_least_one("part_rows", part_rows), force=force, shown=show_progress_bar)
+        if engine is not None:
+            engine = engine.with_model(model)
+        part_rows = at_least_one("part_rows", part_rows)
+        return into_parts(job, target, part_rows, engine, force=force, shown=show_progress_bar)
     return _into_file(job, target, force=force, shown=show_progress_bar)
 
 
-def _opened(model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel]) -> OnnxStaticModel:
+def opened_model(model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel]) -> OnnxStaticModel:
     if isinstance(model, (str, Path)):
         return OnnxStaticModel.from_pretrained(model)
     return model if isinstance(model, OnnxStaticModel) else model()
@@ -207,7 +217,11 @@ def check_columns(
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done, whatever the output."""
+    """What is to be done, whatever the output.
+
+    :ivar key: the column of Milvus' primary key, which has no nulls, in a type that such a key may have.
+    :ivar mend: what to do about a bad row, for the error.
+    """
 
     model: OnnxStaticModel
     files: list[File]
@@ -215,17 +229,20 @@ class Job:
     columns: tuple[str, ...]
     vector: str
     dtype: VectorType
+    bitorder: BitOrder
     layout: Layout
     on_error: OnError
     empty: Empty
     normalize: bool | None
     max_length: int | Unset | None
     batch_size: int
+    key: str | None = None
+    mend: str = "mend it, or give --on-error skip or null"
 
     @property
     def none(self) -> npt.NDArray[Any]:
         """No vectors, [0, width]."""
-        return as_type(np.zeros((0, self.model.dim), np.float32), self.dtype)
+        return as_type(np.zeros((0, self.model.dim), np.float32), self.dtype, self.bitorder)
 
     @property
     def read(self) -> "pa.Schema":
@@ -240,7 +257,8 @@ class Job:
         """The columns that are written, as they are written."""
         import pyarrow as pa
 
-        return plain_schema(pa.schema([self.files[0].schema.field(name) for name in self.columns]), self.layout)
+        schema = pa.schema([self.files[0].schema.field(name) for name in self.columns])
+        return plain_schema(schema, self.layout, self.key)
 
     @property
     def written(self) -> "pa.Schema":
@@ -253,11 +271,39 @@ class Job:
         counts = [file.rows for file in self.files if file.rows is not None]
         return sum(counts) if len(counts) == len(self.files) else None
 
-    def results(self, start: tuple[int, int] = (0, 0), part_rows: int | None = None) -> Iterator[Result]:
+    def counted(self) -> "Job":
+        """The same, and how many rows each file has is known; those of lines are read for it."""
+        names = self.read.names
+        files = [
+            replace(file, rows=sum(len(piece.batch) for piece in file.pieces(self.batch_size, names)))
+            if file.rows is None
+            else file
+            for file in self.files
+        ]
+        return replace(self, files=files)
+
+    def starts(self, start: tuple[int, int], part_rows: int) -> Iterator[tuple[int, int]]:
+        """Where each part begins, from one on; of a job that is counted. No part begins at the end of all rows."""
+        (first, skip), left = start, 0
+        for place in range(first, len(self.files)):
+            rows = self.files[place].rows or 0
+            at = skip
+            while at < rows:
+                if not left:
+                    yield place, at
+                    left = part_rows
+                taken = min(left, rows - at)
+                at, left = at + taken, left - taken
+            skip = 0
+
+    def results(
+        self, start: tuple[int, int] = (0, 0), part_rows: int | None = None, *, one_part: bool = False
+    ) -> Iterator[Result]:
         """Embed all rows, in the model's threads, while the caller's reads and writes.
 
         :param start: the place of a file, and the rows of it to leave out.
         :param part_rows: how many rows from the start on a part has: no result crosses the end of one.
+        :param one_part: end with the first part.
         :raises InvalidTextError: for a bad row, where it is not to be skipped.
         """
         kept, written = self.kept, self.written
@@ -267,6 +313,8 @@ class Job:
             return self._embed(*item, kept, written)
 
         items = pieces if part_rows is None else _within_parts(pieces, part_rows, self.batch_size)
+        if part_rows is not None and one_part:
+            items = _first_rows(items, part_rows)
         return in_order(Workers(self.model.threads), work, items, 2 * self.model.threads)
 
     def _embed(self, file: File, piece: Piece, kept: "pa.Schema", written: "pa.Schema") -> Result:
@@ -277,9 +325,10 @@ class Job:
         vectors = self._vectors(batch, reasons)
         if reasons and self.on_error == "fail":
             i = min(reasons)
-            raise InvalidTextError(
-                f"{file.where(piece.numbers[i])} {reasons[i]}: mend it, or give --on-error skip or null"
-            )
+            raise InvalidTextError(f"{file.where(piece.numbers[i])} {reasons[i]}: {self.mend}")
+        if self.key is not None and (key := batch.column(self.key)).null_count:
+            i = pa.compute.index(key.is_null(), True).as_py()
+            raise ValueError(f"{file.where(piece.numbers[i])} has no key {self.key!r}: fill it, or give another --key")
         rows = len(batch)
         bad = np.zeros(rows, np.bool_)
         bad[[*reasons]] = True
@@ -293,7 +342,7 @@ class Job:
         columns = plain_batch(batch.select(self.columns), kept, self.layout, piece.numbers[0])
         if not stays.all():
             columns, vectors, missing = columns.filter(pa.array(stays)), vectors[stays], missing[stays]
-        lists = list_array(as_type(vectors, self.dtype), self.layout, missing if missing.any() else None)
+        lists = list_array(as_type(vectors, self.dtype, self.bitorder), self.layout, missing if missing.any() else None)
         listed = [{"file": str(file.path), file.unit: piece.numbers[i], "error": reasons[i]} for i in sorted(reasons)]
         whole = pa.record_batch([*columns.columns, lists], schema=written)
         return Result(whole, rows, listed, int(zeros.sum()), file, piece.position)
@@ -374,6 +423,37 @@ def _within_parts(pieces: Iterable[tuple[File, Piece]], part_rows: int, size: in
             yield file, joined(held)
 
 
+Advance = Callable[[int, File, int], None]
+"""What tells how far a job is: the rows that are done now, their file, and the bytes of it that are read."""
+
+
+class Engine(Protocol):
+    """What writes the parts of a folder in this process' place."""
+
+    def with_model(self, model: OnnxStaticModel | str | Path | Callable[[], OnnxStaticModel]) -> "Engine":
+        """The same, with the model of the job where it has none of its own."""
+
+    def write_parts(
+        self, job: Job, folder: Path, number: int, start: tuple[int, int], part_rows: int, advance: Advance
+    ) -> Generator[dict[str, Any], None, None]:
+        """Write all parts from one on.
+
+        :param job: whose files' rows are counted.
+        :param number: of the first part.
+        :param start: where it begins: a file's place, and the rows of it to leave out.
+        :return: what the manifest has of each, in their order.
+        """
+
+
+def _first_rows(items: Iterable[tuple[File, Piece]], rows: int) -> Iterator[tuple[File, Piece]]:
+    """:param rows: that end with a piece."""
+    for file, piece in items:
+        yield file, piece
+        rows -= len(piece.batch)
+        if rows <= 0:
+            return
+
+
 def _into_file(job: Job, target: Path, *, force: bool, shown: bool) -> Embedded:
     done = Embedded(0, 0, 0, 0)
     kind = SUFFIXES[target.suffix.lower()]
@@ -385,7 +465,7 @@ def _into_file(job: Job, target: Path, *, force: bool, shown: bool) -> Embedded:
         with open_sink(kind, file, job.written, job.vector, job.none) as sink:
             for result in job.results():
                 done = write(result, sink, errors, done)
-                advance(result)
+                advance(result.rows, result.file, result.position)
         check_counts(job, done)
     return done
 
@@ -435,29 +515,25 @@ class ErrorList:
 
 
 @contextmanager
-def progress(job: Job, *, shown: bool, done: int = 0) -> Iterator[Callable[[Result], None]]:
+def progress(job: Job, *, shown: bool, done: int = 0) -> Iterator[Advance]:
     """A bar on standard error. Where nobody knows how many rows there are, by the bytes that are read.
 
     :param done: rows that an earlier run has embedded.
     """
     if not shown:
-        yield lambda result: None
+        yield lambda rows, file, position: None
         return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise MissingExtraError("a progress bar", "arrow", "tqdm") from error
     before, size = {}, 0
     for file in job.files:
         before[file.path] = size
         size += file.path.stat().st_size
 
-    with tqdm(total=job.rows, initial=done, unit="text", unit_scale=True) as bar:
+    with progress_bar(job.rows, "text", done) as bar:
 
-        def advance(result: Result) -> None:
+        def advance(rows: int, file: File, position: int) -> None:
             if job.rows is None:
-                read = before[result.file.path] + result.position
-                bar.total = round((bar.n + result.rows) * max(1, size / max(1, read)))
-            bar.update(result.rows)
+                read = before[file.path] + position
+                bar.total = round((bar.n + rows) * max(1, size / max(1, read)))
+            bar.update(rows)
 
         yield advance

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from m2v_onnx.errors import InvalidModelError
 from m2v_onnx.models.format import (
@@ -12,6 +12,7 @@ from m2v_onnx.models.format import (
     CONFIG,
     FORMAT_VERSION,
     GOLDEN,
+    KIND,
     MANIFEST,
     ONE,
     PLAIN,
@@ -19,10 +20,14 @@ from m2v_onnx.models.format import (
     TABLE,
     TEXT,
     TOKENIZER,
+    VARIANTS,
 )
 
 FOREIGN_GRAPHS = ("onnx/model.onnx", "model.onnx")
 """Where other exporters put theirs."""
+
+Precision = Literal["float32", "float16", "int8", "int4"]
+"""Of a table, as `m2v-onnx export --precision` has it."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,19 @@ class ModelFiles:
 
         :raises InvalidModelError: when one of these is missing, or not of the size that the bundle was written with.
         """
-        manifest = self.manifest
-        for name in (path.relative_to(self.folder).as_posix(), *([TABLE] if path.suffix == ".onnx" else [])):
-            if name in manifest:
-                check_size(self.folder / name, manifest[name]["size"])
+        name, known = path.relative_to(self.folder).as_posix(), self.manifest | self.variants
+        with_table = path.suffix == ".onnx" and name not in self.variants  # these have their tables inside
+        for needed in (name, TABLE) if with_table else (name,):
+            if needed in known:
+                check_size(self.folder / needed, known[needed]["size"])
         return path
+
+    def in_precision(self, precision: Precision) -> "ModelFiles":
+        """The same model with its table in another precision.
+
+        :raises InvalidModelError: when the bundle has none in that one.
+        """
+        return replace(self, graph=self.folder / graph_in(self.config, precision, str(self.folder)))
 
     @property
     def tokenizer(self) -> Path:
@@ -56,8 +69,9 @@ class ModelFiles:
     @property
     def text(self) -> Path | None:
         """The graph with the tokenizer inside, where the bundle has one; None beside plain.onnx, which is opened where
-        that one cannot be."""
-        return self.folder / TEXT if TEXT in self.manifest and self.graph != self.folder / PLAIN else None
+        that one cannot be, and beside graphs in other precisions, which have other vectors."""
+        apart = self.graph in {self.folder / name for name in (PLAIN, *self.variants)}
+        return self.folder / TEXT if TEXT in self.manifest and not apart else None
 
     @property
     def one(self) -> Path | None:
@@ -73,6 +87,11 @@ class ModelFiles:
     def probes(self) -> Path | None:
         """Checksums of token ids, where the bundle has them: Unigram and BPE models do."""
         return self.folder / PROBES if PROBES in self.manifest else None
+
+    @property
+    def kind(self) -> str:
+        """The type of the tokenizer's model, "BPE" say; "" where the bundle does not tell."""
+        return str(self.config.get(MANIFEST, {}).get(KIND, ""))
 
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
@@ -94,6 +113,23 @@ def read_bundle(folder: Path) -> ModelFiles | None:
     if MANIFEST not in config:
         return None
     return ModelFiles(folder / BAG, folder, config)
+
+
+def graph_in(config: Mapping[str, Any], precision: Precision, model: str) -> str:
+    """Which graph of a bundle has its table in a precision.
+
+    :param config: its config.json. :param model: its name, for the error.
+    :return: a path in the bundle: bag.onnx, or a graph in another precision than the bundle's own.
+    :raises InvalidModelError: when there is none.
+    """
+    own, variants = config.get("embedding_dtype"), config.get(MANIFEST, {}).get("variants", {})
+    there = {kind: name for name, kind in reversed(VARIANTS.items()) if name in variants} | {own: BAG}
+    if precision not in there:
+        raise InvalidModelError(
+            f"{model}: expected a table in {precision}, there is {', '.join(map(str, sorted(there, key=str)))}: export"
+            f" it again with --all-precisions, or with --precision {precision}"
+        )
+    return there[precision]
 
 
 def read_graph_file(path: Path) -> ModelFiles:

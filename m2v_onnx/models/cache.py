@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from m2v_onnx.errors import ExportError, InvalidModelError, MissingExtraError
-from m2v_onnx.models.bundle import ModelFiles, check_sizes, read_bundle
+from m2v_onnx.models.bundle import ModelFiles, Precision, check_sizes, read_bundle
 from m2v_onnx.models.format import CACHE_VARIABLE, PRODUCER
 from m2v_onnx.models.hub import SOURCE_PATTERNS
 
@@ -34,14 +34,18 @@ def cache_folder() -> Path:
         ) from error
 
 
-def exported(folder: Path, *, name: str | None = None, revision: str = "") -> ModelFiles:
+def exported(
+    folder: Path, *, name: str | None = None, revision: str = "", precision: Precision | None = None
+) -> ModelFiles:
     """The bundle of a Model2Vec folder, from the cache where its files have not changed since.
 
     :param name: the source's name for the card; the folder's by default.
+    :param precision: of the table; the source's own by default.
     :raises InvalidModelError: when the source is damaged.
     :raises MissingExtraError: when it must be exported and the exporter's packages are not installed.
     """
-    target = cache_folder() / f"{folder.resolve().name}-{_fingerprint(folder)}"
+    of_precision = f"-{precision}" if precision else ""
+    target = cache_folder() / f"{folder.resolve().name}-{_fingerprint(folder)}{of_precision}"
     try:
         files = read_bundle(target) if target.is_dir() else None
         if files:
@@ -60,7 +64,7 @@ def exported(folder: Path, *, name: str | None = None, revision: str = "") -> Mo
     log = logging.getLogger("m2v_onnx")
     log.info("%s is a Model2Vec model and no bundle: it is exported, this once, into %s", folder, target)
     try:
-        export_model(folder, target, name=name, revision=revision or None)
+        export_model(folder, target, name=name, revision=revision or None, precision=precision)
     except ExportError as error:
         if not target.is_dir():  # else another process was faster
             raise ExportError(

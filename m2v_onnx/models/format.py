@@ -58,8 +58,12 @@ CARD = "README.md"
 
 MANIFEST = "m2v_onnx"
 """The key in config.json that marks a bundle: {"format_version": int, "graphs": {engines: [path]}, "files": {path:
-{"size", "sha256"}}}; where there is something of ``EXTRA``, also "variants", of the form of "files". Our runtime does
-not download these."""
+{"size", "sha256"}}}, and ``KIND``; where there is something of ``EXTRA``, also "variants", of the form of "files". Our
+runtime does not download these."""
+
+KIND = "tokenizer"
+"""The key in the manifest for the type of the tokenizer's model: "WordPiece", "Unigram", "BPE" or "WordLevel". It says
+what each way to a vector costs, without a look at tokenizer.json."""
 
 EMBEDDING = "sentence_embedding"
 """Output of every graph: float32 [N, dim], normalized if the model says so."""

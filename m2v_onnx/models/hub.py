@@ -2,14 +2,14 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from m2v_onnx.errors import M2vOnnxError, MissingExtraError, ModelNotFoundError
-from m2v_onnx.models.bundle import read_config
-from m2v_onnx.models.format import BAG, CONFIG, MANIFEST, ONE, TABLE, TOKENIZER
+from m2v_onnx.models.bundle import Precision, graph_in, read_config
+from m2v_onnx.models.format import BAG, CARD, CONFIG, GOLDEN, MANIFEST, ONE, PROBES, TABLE, TOKENIZER
 
 SOURCE_PATTERNS = (
     CONFIG,
@@ -25,6 +25,9 @@ SOURCE_PATTERNS = (
 
 NEEDED = (BAG, ONE, TABLE, TOKENIZER)
 """Of a bundle, without which it does not run in the usual ways."""
+
+BESIDE_VARIANT = (TOKENIZER, GOLDEN, PROBES, CARD)
+"""Of a bundle, what goes with a graph in another precision, whose table is inside."""
 
 TENSORS = ("model.safetensors", "0_StaticEmbedding/model.safetensors")
 """Where a Model2Vec model has its table, in any layout."""
@@ -67,6 +70,7 @@ def download(
     revision: str | None = None,
     token: str | None = None,
     subfolder: str | None = None,
+    precision: Precision | None = None,
     force_download: bool = True,
     tried: Sequence[str] = (),
     bundle: bool = True,
@@ -75,9 +79,11 @@ def download(
 
     Without network, or with HF_HUB_OFFLINE=1, huggingface_hub's cached snapshot serves.
 
+    :param precision: of a bundle's table: where it is not the bundle's own, only the graph that has it is downloaded.
     :param force_download: False to take a cached snapshot where there is one, without asking the Hub.
     :param tried: what the caller looked for before, for the error.
     :raises ModelNotFoundError: when the Hub does not have it, or cannot be reached.
+    :raises InvalidModelError: when the bundle has no table in that precision.
     :raises MissingExtraError: without huggingface_hub.
     """
     try:
@@ -94,10 +100,15 @@ def download(
         allowed = [prefix + pattern for pattern in patterns]
         return Path(snapshot_download(repo_id, revision=revision, token=token, allow_patterns=allowed, **options))
 
+    def files_of(config: Mapping[str, Any]) -> list[str]:
+        """Those of a bundle that are wanted."""
+        files = list(config[MANIFEST]["files"])
+        graph = BAG if precision is None else graph_in(config, precision, repo_id)
+        return files if graph == BAG else [graph, *(name for name in BESIDE_VARIANT if name in files)]
+
     def complete() -> Path:
         config = read_config(fetch([CONFIG]) / prefix) if bundle else {}
-        files = list(config[MANIFEST]["files"]) if MANIFEST in config else []
-        return fetch([CONFIG, *files] if files else SOURCE_PATTERNS)
+        return fetch([CONFIG, *files_of(config)] if MANIFEST in config else SOURCE_PATTERNS)
 
     def cached(needed: Sequence[str]) -> Path | None:
         """A snapshot on disk that has a source's table, or what is needed of a bundle; some files it may lack."""
@@ -107,8 +118,9 @@ def download(
             return None
         here = root / prefix
         if bundle and MANIFEST in (config := read_config(here)):
-            written = config[MANIFEST]["files"]
-            return root if all((here / name).is_file() for name in needed if name in written) else None
+            wanted = files_of(config)
+            needed = [name for name in wanted if name in needed or name not in config[MANIFEST]["files"]]
+            return root if all((here / name).is_file() for name in needed) else None
         return root if any((here / place).is_file() for place in TENSORS) else None
 
     try:

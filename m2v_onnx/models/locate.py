@@ -4,11 +4,11 @@ In this order: a file or folder; a model that comes with the package; the Huggin
 """
 
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, get_args
 
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
 from m2v_onnx.models import hub
-from m2v_onnx.models.bundle import ModelFiles, read_bundle, read_foreign, read_graph_file
+from m2v_onnx.models.bundle import ModelFiles, Precision, read_bundle, read_foreign, read_graph_file
 from m2v_onnx.models.cache import exported
 
 DEFAULT_MODEL = "minishlab/potion-base-8M"
@@ -28,12 +28,14 @@ class LocateOptions(TypedDict, total=False):
     :ivar subfolder: a folder inside the folder or the Hub's repository.
     :ivar revision: a commit, branch or tag on the Hub.
     :ivar token: the Hub's access token.
+    :ivar precision: of the table, "float32", "float16", "int8" or "int4"; by default the bundle's own, or the source's.
     :ivar force_download: False to take a cached snapshot where there is one, without asking the Hub for a newer one.
     """
 
     subfolder: str | None
     revision: str | None
     token: str | None
+    precision: Precision | None
     force_download: bool
 
 
@@ -47,18 +49,25 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
     if not isinstance(model_source, (str, Path)) or not str(model_source):
         raise TypeError(f"expected a path or a Hub id, got {model_source!r}")
     name = model_source if isinstance(model_source, str) else model_source.as_posix()
-    subfolder = options.get("subfolder")
+    subfolder, precision = options.get("subfolder"), options.get("precision")
+    if precision not in (None, *get_args(Precision)):
+        raise ValueError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision!r}")
     given = expanded(Path(model_source))
     # Some files are opened only when they are needed, whatever the working directory is then.
     path = given.absolute()
     if path.is_file():
         if path.suffix != ".onnx":
             raise InvalidModelError(f"{path}: expected a model's folder or an .onnx file")
+        if precision is not None:
+            raise ValueError(
+                f"precision {precision!r}: {path} is one graph and has one: leave it out, or give a bundle"
+            )
         return read_graph_file(path)
     if path.is_dir():
-        return _read_folder(path / subfolder if subfolder else path)
+        return _read_folder(path / subfolder if subfolder else path, precision)
     if name in MODELS_INSIDE and not subfolder and not options.get("revision"):
-        return model_inside(name)
+        files = model_inside(name)
+        return files if precision is None else files.in_precision(precision)
     tried = [f"no file or folder {given}", f"not one of the models inside m2v-onnx, {', '.join(MODELS_INSIDE)}"]
     if name in MODELS_INSIDE:
         tried[1] = f"the copy of {name} inside m2v-onnx has no revisions or subfolders: leave these out for it"
@@ -70,11 +79,15 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         name,
         revision=options.get("revision"),
         token=options.get("token"),
+        precision=precision,
         subfolder=subfolder,
         force_download=options.get("force_download", True),
         tried=tried,
     )
-    return read_bundle(snapshot.folder) or exported(snapshot.folder, name=name, revision=snapshot.revision)
+    bundle = read_bundle(snapshot.folder)
+    if bundle is None:
+        return exported(snapshot.folder, name=name, revision=snapshot.revision, precision=precision)
+    return bundle if precision is None else bundle.in_precision(precision)
 
 
 def expanded(path: Path) -> Path:
@@ -108,14 +121,16 @@ def model_inside(name: str) -> ModelFiles:
     raise ModelNotFoundError(f"the bundle of {name} is in none of {', '.join(map(str, tried))}: reinstall m2v-onnx")
 
 
-def _read_folder(folder: Path) -> ModelFiles:
+def _read_folder(folder: Path, precision: Precision | None) -> ModelFiles:
     files = read_bundle(folder)
     if files:
-        return files
+        return files if precision is None else files.in_precision(precision)
     if any((folder / place).is_file() for place in hub.TENSORS):
-        return exported(folder)
+        return exported(folder, precision=precision)
     files = read_foreign(folder)
     if files:
+        if precision is not None:
+            raise ValueError(f"precision {precision!r}: {folder} is no bundle: give the .onnx file that has it")
         return files
     found = sorted(path.name for path in folder.iterdir())[:10] if folder.is_dir() else "no such folder"
     raise ModelNotFoundError(

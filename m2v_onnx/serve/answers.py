@@ -50,10 +50,12 @@ def raw(vectors: Vectors, first: int = 0) -> bytes:
     return vectors.astype("<f4", copy=False).tobytes()
 
 
-def base64(vector: npt.NDArray[Any]) -> str:
-    """A vector's bytes, little-endian."""
-    little = vector if vector.dtype.itemsize == 1 else vector.astype("<f4", copy=False)
-    return binascii.b2a_base64(np.ascontiguousarray(little).data, newline=False).decode("ascii")
+def base64_rows(vectors: npt.NDArray[Any]) -> list[bytes]:
+    """Each vector's bytes in base64, little-endian."""
+    content = vectors.astype(vectors.dtype.newbyteorder("<"), copy=False).tobytes()
+    width = len(content) // len(vectors)
+    encode = binascii.b2a_base64
+    return [encode(content[i : i + width], newline=False) for i in range(0, len(content), width)]
 
 
 def joined(before: bytes, items: Sequence[bytes], after: bytes) -> bytes:

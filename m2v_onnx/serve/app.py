@@ -125,7 +125,7 @@ class Application:
         except Problem as problem:
             answer = style(problem)
             if scope.method == "POST" and not (call is not None and call.body) and problem.kind != "slow":
-                await self._discard(protocol)
+                await self._discard(protocol, scope.headers.get("expect") is not None)
             if counted:
                 self._server.metrics.failed(call is not None and call.single, problem.kind)
         except Exception as error:
@@ -239,9 +239,11 @@ class Application:
         self._waiting += size
         return size
 
-    async def _discard(self, protocol: Any) -> None:
+    async def _discard(self, protocol: Any, expects_100: bool) -> None:
         """Read a body that is refused, and keep nothing of it: most clients read an answer when all is sent, and would
-        see a broken connection instead."""
+        see a broken connection instead. Those that ask before they send (curl, above 1 MB) are told to send nothing."""
+        if expects_100:
+            return
 
         async def read() -> None:
             async for _ in protocol:

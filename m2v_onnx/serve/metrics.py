@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,10 +113,24 @@ class Metrics:
 
         self.flush()
         registry = self._registry
-        if FOLDER_VARIABLE in os.environ:
+        if (folder := os.environ.get(FOLDER_VARIABLE)) is not None:
+            _forget_dead(Path(folder))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(_Named(registry))
+
+
+def _forget_dead(folder: Path) -> None:
+    """Leave out what workers that were killed were working on: their clients wait no longer."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    for path in folder.glob("gauge_live*_*.db"):
+        process = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            with suppress(FileNotFoundError):  # another worker is asked too
+                mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
 class _Named:

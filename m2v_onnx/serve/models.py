@@ -1,7 +1,7 @@
 """The models of a server, by name."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from m2v_onnx.lazy import lazy_property
@@ -74,4 +74,9 @@ class Models:
         return served
 
 
-VERSION = version("m2v-onnx")
+@cache
+def own_version() -> str:
+    """What is installed. It takes some 20 ms to find out, of a start."""
+    from importlib.metadata import version
+
+    return version("m2v-onnx")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from m2v_onnx.serve.apis.route import Route
-from m2v_onnx.serve.models import VERSION
+from m2v_onnx.serve.models import own_version
 from m2v_onnx.serve.problems import STATUS, TEI_TYPES, tei
 
 REFERENCE = "#/components/schemas/{name}"
@@ -45,7 +45,7 @@ def document(routes: Sequence[Route], model: str, *, keys: bool) -> dict[str, An
         "openapi": "3.1.0",
         "info": {
             "title": "m2v-onnx",
-            "version": VERSION,
+            "version": own_version(),
             "description": "Static embeddings (Model2Vec) in onnxruntime, in the shapes that existing clients speak.",
         },
         "paths": paths,

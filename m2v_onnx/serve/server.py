@@ -8,6 +8,7 @@ Why msgspec reads JSON: it checks types while it reads, says where they are wron
 document. Why orjson writes it: it takes numpy's arrays as they are, and gives float32 as few digits as it needs.
 """
 
+import gc
 import multiprocessing
 import os
 import socket
@@ -28,9 +29,6 @@ PACKAGES = ("granian", "msgspec", "orjson", "prometheus_client")
 
 CONNECTIONS = 8192
 """Open connections a worker. More wait until one is closed."""
-
-IDLE_MILLISECONDS = 20_000
-"""Until a connection is closed that has sent no headers, or not all of them, or has nothing more to ask."""
 
 END_SECONDS = 30
 """Until a worker is killed that does not end: what it is working on is done by then."""
@@ -76,7 +74,7 @@ def serve(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
             interface=Interfaces.RSGI,
             workers=settings.workers,
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=IDLE_MILLISECONDS),
+            http1_settings=HTTP1Settings(header_read_timeout=round(1000 * settings.limits.seconds)),
             websockets=False,
             backlog=1024,
             backpressure=CONNECTIONS,
@@ -89,6 +87,7 @@ def serve(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
         )
         names = ", ".join(models)
         print(f"m2v-onnx serve: {settings.url} {names}; workers: {settings.workers}", file=sys.stderr, flush=True)
+        gc.freeze()  # what is there stays: a worker's collector neither looks at it nor writes into shared memory
         server.serve(target_loader=partial(_load, settings, dict(models)), wrap_loader=False)
 
 

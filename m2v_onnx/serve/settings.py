@@ -19,7 +19,8 @@ class Limits:
     :ivar characters: code points of a text.
     :ivar requests: requests at a time whose bodies were read; one more is answered 429.
     :ivar waiting: bytes of all large bodies at a time, those that are still read included; more is answered 429.
-    :ivar seconds: until a body must be there.
+    :ivar seconds: until a request's headers must be there, and then its body; a connection that asks nothing for so
+        long is closed.
     """
 
     body: int = 16 << 20
@@ -37,7 +38,7 @@ class Settings:
     :ivar threads: of each worker, for large requests.
     :ivar keys: who may ask; without keys everybody.
     :ivar origins: pages of other sites that a browser lets ask: "https://example.org", or "*".
-    :ivar certificate: a file of TLS' certificates in PEM, and of its key in PKCS#8; None for plain HTTP.
+    :ivar certificate: files of TLS' certificates and of their key, in PEM; None for plain HTTP.
     :ivar log_requests: write a line for each request, with its path and without its texts.
     """
 

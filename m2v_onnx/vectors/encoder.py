@@ -1,7 +1,8 @@
 """A text's way to its vector: where its tokens come from, and which graph pools them.
 
 Three ways lead to the same vectors: a fast library (nanotoken or splintr) and bag.onnx, text.onnx with the tokenizer
-inside, `tokenizers` and bag.onnx. The first that serves is taken, or the one that was asked for.
+inside, `tokenizers` and bag.onnx. The one that was asked for is taken, else the fastest that is here: a fast library
+for all batches; without one text.onnx or `tokenizers`, by what a batch costs on each (``costs``).
 """
 
 import json
@@ -22,7 +23,8 @@ from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, PROBES, TEXT, TOKENIZ
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
 from m2v_onnx.vectors.by_graph import TextGraph
-from m2v_onnx.vectors.ragged import Ids, check_unicode, cut, drop, split
+from m2v_onnx.vectors.costs import Ways, ways_of
+from m2v_onnx.vectors.ragged import Ids, check_unicode, cut, drop, lengths_of, split
 from m2v_onnx.vectors.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
 
 TokenizerName = Literal["auto", "nanotoken", "splintr", "graph", "tokenizers"]
@@ -59,13 +61,14 @@ class Tokens(Protocol):
 class Encoder(Protocol):
     """One of the ways. Threads may share it.
 
-    :ivar tokens_from: its name.
+    :ivar tokens_from: its name. :ivar reason: why it is this one.
     :ivar dim: length of a vector.
     :ivar normalizes: whether vectors are normalized where the caller does not say.
     :ivar metadata: what the graph says of itself; None for one that others exported.
     """
 
     tokens_from: TokenizerName
+    reason: str
     dim: int
     normalizes: bool
 
@@ -102,12 +105,14 @@ class BagEncoder:
         tokens: Tokens,
         session: Session,
         open_bag: Callable[[], Session] | None = None,
+        *,
+        reason: str,
     ) -> None:
         """:param session: of one.onnx, or where there is none of the graph that pools.
         :param open_bag: opens the graph that pools, when it is first needed; None where the session is its.
         :raises InvalidModelError: when it is no graph of that kind.
         """
-        self.tokens_from = tokens_from
+        self.tokens_from, self.reason = tokens_from, reason
         self._tokens = tokens
         self._one = None if open_bag is None else session
         self._open_bag = open_bag or (lambda: session)
@@ -139,7 +144,7 @@ class BagEncoder:
         ids, offsets = self._tokens.ids(texts, max_length)
         if on_tokens is not None:
             on_tokens(len(ids) if self.unk_token_id is None else int(np.count_nonzero(ids != self.unk_token_id)))
-        lengths = np.diff(offsets, append=len(ids))
+        lengths = lengths_of(ids, offsets)
         tokens = RUN_BYTES // (4 * self.dim)
         if len(texts) * int(lengths.max(initial=0)) <= tokens:
             return self._graph.vectors(ids, offsets, wanted)
@@ -169,18 +174,13 @@ class BagEncoder:
         return [[i for i in text if i != self.unk_token_id] for text in truncated]
 
 
-LIBRARY_TEXTS, LIBRARY_CHARACTERS = 2, 256
-"""Texts, and all their characters, for which the library is faster than text.onnx, whose kernels take their time to
-start."""
-
-
 SHARED_BYTES = 1 << 21
 """Of tokenizer.json: to read more takes longer than text.onnx takes for some thousand texts, and much more memory."""
 
 
 class TextEncoder:
-    """text.onnx, and a library for what that does not do or not as fast: another max_length than the graph's, and a few
-    short texts. Each is opened when it is first needed."""
+    """text.onnx, and a library for what that does not do or not as fast: another max_length than the graph's, and
+    batches of few texts. Each is opened when it is first needed."""
 
     tokens_from: TokenizerName = "graph"
 
@@ -190,12 +190,15 @@ class TextEncoder:
         open_graph: Callable[[], TextGraph],
         open_library: Callable[[], BagEncoder],
         *,
-        shares: bool = False,
+        reason: str,
+        ways: Ways | None = None,
     ) -> None:
         """:param metadata: of any graph of the bundle.
-        :param shares: whether the library takes what it is faster for.
+        :param ways: what a batch costs; None where the library takes no batch for its speed.
         """
-        self._open_graph, self._open_library, self._shares = open_graph, open_library, shares
+        self._open_graph, self._open_library = open_graph, open_library
+        self.reason, self._ways = reason, ways
+        self._most = 0 if ways is None else ways.most_texts(1)
         self.metadata = metadata
         self.dim, self.normalizes = metadata.dim, metadata.normalize
         self.median_token_length = metadata.median_token_length
@@ -236,8 +239,9 @@ class TextEncoder:
         return self._library.token_vectors(texts, max_length)
 
     def _for_library(self, texts: Sequence[str]) -> bool:
-        few = self._shares and 0 < len(texts) <= LIBRARY_TEXTS
-        return few and sum(map(len, texts)) <= LIBRARY_CHARACTERS
+        if self._ways is None or not 0 < len(texts) <= self._most:
+            return False
+        return self._ways.library_is_faster(len(texts), sum(map(len, texts)))
 
     def tokenize(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
         if max_length != self.metadata.max_length:
@@ -275,13 +279,15 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
         raise ValueError(f"tokenizer: expected one of {expected}, got {tokenizer!r}")
     path = files.text
     if tokenizer == "graph" and path:
-        return _text_encoder(Session(files.checked(path), config), files, config)
+        return _text_encoder(Session(files.checked(path), config), files, config, ASKED_FOR)
     session = Session(files.checked(_query_graph(files, config) or files.graph), config)
     library = _fast_library(files) if tokenizer == "auto" else tokenizer
     if library in ("nanotoken", "splintr"):
         files.checked(files.tokenizer)
+        reason = ASKED_FOR if tokenizer == library else FASTEST
         try:
-            return _bag_encoder(library, _checked_tokens(library, files, session.metadata), session, files, config)
+            tokens = _checked_tokens(library, files, session.metadata)
+            return _bag_encoder(library, tokens, session, files, config, reason)
         except InvalidModelError as error:  # another kind of tokenizer, or not the same
             if tokenizer == library:
                 raise
@@ -290,23 +296,51 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
     if tokenizer == "auto" and path:
         files.checked(path)  # now rather than at the first batch
         if not find_spec("tokenizers"):
-            return _text_encoder(Session(path, config), files, config)
+            return _text_encoder(Session(path, config), files, config, "no library for token ids is installed")
+        ways = None if _reads_long(files) else ways_of(files.kind)
         return TextEncoder(
             _metadata(session),
             lambda: TextGraph(Session(files.checked(path), config)),
             lambda: _with_tokenizers(files, config, session),
-            shares=not _reads_long(files),
+            reason=_reason(files, ways),
+            ways=ways,
         )
     if "utf8" in session.inputs and tokenizer != "tokenizers":
-        return _text_encoder(session, replace(files, graph=files.folder / BAG), config)
+        reason = ASKED_FOR if tokenizer == "graph" else "the file that was opened has the tokenizer inside"
+        return _text_encoder(session, replace(files, graph=files.folder / BAG), config, reason)
     if tokenizer == "graph":
         raise InvalidModelError(f"{files.folder} has no {TEXT}: export the model again, or take another tokenizer")
-    return _with_tokenizers(files, config, session)
+    reason = ASKED_FOR if tokenizer == "tokenizers" else f"there is no {TEXT}, and no fast library that serves"
+    return _with_tokenizers(files, config, session, reason)
 
 
-def _text_encoder(session: Session, files: ModelFiles, config: SessionConfig) -> TextEncoder:
+ASKED_FOR = "asked for by name"
+
+FASTEST = "the fastest for batches of all sizes"
+
+
+def _reason(files: ModelFiles, ways: Ways | None) -> str:
+    """Why text.onnx is taken.
+
+    :param ways: what a batch costs; None where tokenizer.json is too large to be read for speed.
+    """
+    if ways is None:
+        megabytes = files.manifest[TOKENIZER]["size"] / 1e6
+        return f"the first vectors are there before a library has read the {megabytes:.1f} MB of {TOKENIZER}"
+    counts = {characters: ways.most_texts(characters) for characters in TOLD_CHARACTERS}
+    told = ", ".join(f"{count} of {characters} characters" for characters, count in counts.items() if count)
+    return f"the fastest that is here; tokenizers takes up to {told}" if told else FASTEST
+
+
+TOLD_CHARACTERS = (80, 400)
+"""Of a text: a sentence, and a passage."""
+
+
+def _text_encoder(session: Session, files: ModelFiles, config: SessionConfig, reason: str) -> TextEncoder:
     """The graph for all it can do."""
-    return TextEncoder(_metadata(session), lambda: TextGraph(session), lambda: _with_tokenizers(files, config))
+    return TextEncoder(
+        _metadata(session), lambda: TextGraph(session), lambda: _with_tokenizers(files, config), reason=reason
+    )
 
 
 def _metadata(session: Session) -> Metadata:
@@ -398,13 +432,15 @@ def _check_probes(tokens: Tokens, library: str, path: Path) -> None:
         )
 
 
-def _with_tokenizers(files: ModelFiles, config: SessionConfig, session: Session | None = None) -> BagEncoder:
+def _with_tokenizers(
+    files: ModelFiles, config: SessionConfig, session: Session | None = None, reason: str = ASKED_FOR
+) -> BagEncoder:
     # Imported here: where the text graph serves, the library is not needed.
     from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
 
     tokens = TokenizersTokens.read(files.checked(files.tokenizer), session.metadata if session else None)
     session = session or Session(files.checked(_query_graph(files, config) or files.graph), config)
-    return _bag_encoder("tokenizers", tokens, session, files, config)
+    return _bag_encoder("tokenizers", tokens, session, files, config, reason)
 
 
 def _query_graph(files: ModelFiles, config: SessionConfig) -> Path | None:
@@ -413,11 +449,11 @@ def _query_graph(files: ModelFiles, config: SessionConfig) -> Path | None:
 
 
 def _bag_encoder(
-    name: TokenizerName, tokens: Tokens, session: Session, files: ModelFiles, config: SessionConfig
+    name: TokenizerName, tokens: Tokens, session: Session, files: ModelFiles, config: SessionConfig, reason: str
 ) -> BagEncoder:
     """:param session: of one.onnx where the bundle has it."""
 
     def open_bag() -> Session:
         return Session(files.checked(files.graph), config)
 
-    return BagEncoder(name, tokens, session, open_bag if _query_graph(files, config) else None)
+    return BagEncoder(name, tokens, session, open_bag if _query_graph(files, config) else None, reason=reason)

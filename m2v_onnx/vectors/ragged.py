@@ -11,6 +11,15 @@ from m2v_onnx.errors import InvalidTextError
 Ids = npt.NDArray[np.int64]
 
 
+def lengths_of(ids: Ids, offsets: Ids) -> Ids:
+    """Tokens of each text: ``np.diff`` with an end takes four times as long for some texts. :return: int64 [N]."""
+    lengths = np.empty(len(offsets), np.int64)
+    if len(offsets):
+        np.subtract(offsets[1:], offsets[:-1], out=lengths[:-1])
+        lengths[-1] = len(ids) - offsets[-1]
+    return lengths
+
+
 def cut(texts: Sequence[str], max_length: int | None, median_token_length: int) -> Sequence[str]:
     """The first ``max_length * median_token_length`` code points of each text."""
     if max_length is None:
@@ -41,7 +50,7 @@ def keep(ids: Ids, offsets: Ids, kept: npt.NDArray[np.bool_]) -> tuple[Ids, Ids]
 
 def truncate(ids: Ids, offsets: Ids, max_length: int | None) -> tuple[Ids, Ids]:
     """The first ``max_length`` tokens of each text; all for None. :return: int64 [T'], int64 [N]."""
-    lengths = np.diff(offsets, append=len(ids))
+    lengths = lengths_of(ids, offsets)
     if max_length is None or int(lengths.max(initial=0)) <= max_length:
         return ids, offsets
     return keep(ids, offsets, np.arange(len(ids)) - np.repeat(offsets, lengths) < max_length)

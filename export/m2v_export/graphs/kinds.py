@@ -113,13 +113,7 @@ def padded_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.Mode
         scale = pooling.count(mask.cast(np.float32)) / g.op("Max", counts, np.array(1, np.float32))
         hidden, factors = pooling.rows(pooling.codes(ids)), pooling.factors(ids)
         hidden = hidden * (scale if factors is None else factors * scale).unsqueeze(2)
-        if pooling.scales is not None:
-            hidden = hidden * pooling.scales
-        vectors = pooling.normalize(mean) if embedding.normalize else mean
-    g.output(vectors, EMBEDDING, ["N", embedding.dim])
-    g.output(hidden, "last_hidden_state", ["N", "L", embedding.dim])
-    _head(pooling, vectors)
-    return g.model(metadata)
+    return _padded_outputs(pooling, mean, hidden, metadata)
 
 
 def plain_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -141,6 +135,17 @@ def plain_graph(embedding: Embedding, metadata: Mapping[str, str]) -> onnx.Model
         mean = pooling.mean(sums, counts)
         scale = pooling.count(mask.cast(np.float32)) / g.op("Max", counts, np.array(1, np.float32))
         hidden = rows * scale.unsqueeze(2)
+    return _padded_outputs(pooling, mean, hidden, metadata)
+
+
+def _padded_outputs(pooling: Pooling, mean: Value, hidden: Value, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """The outputs of a graph of ids and a mask.
+
+    :param mean: float32 [N, dim], not normalized.
+    :param hidden: float32 [N, L, dim], the tokens' rows, in units of the table's scales where it has some.
+    """
+    g, embedding = pooling.g, pooling.embedding
+    with g.scope("pool"):
         if pooling.scales is not None:
             hidden = hidden * pooling.scales
         vectors = pooling.normalize(mean) if embedding.normalize else mean

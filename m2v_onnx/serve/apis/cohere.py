@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from m2v_onnx.serve.answers import Answer, base64, dumps, joined, rows
+from m2v_onnx.serve.answers import Answer, base64_rows, dumps, joined, rows
 from m2v_onnx.serve.apis.route import Route
 from m2v_onnx.serve.call import Call
 from m2v_onnx.serve.problems import Problem, message_only
@@ -43,7 +43,7 @@ def _typed(vectors: Vectors, kind: EmbeddingType) -> bytes:
     if kind == "float":
         return rows(vectors)
     if kind == "base64":
-        return dumps([base64(vector) for vector in vectors])[1:-1]
+        return b",".join([b'"%b"' % each for each in base64_rows(vectors)])
     if kind == "int8":
         return rows(as_type(vectors, "int8"))
     bits = as_type(vectors, "binary")

@@ -10,7 +10,7 @@ from msgspec import Struct
 from m2v_onnx.serve.answers import RAW_TYPE, Answer, dumps, flat, joined, raw
 from m2v_onnx.serve.apis.route import Route
 from m2v_onnx.serve.call import Call
-from m2v_onnx.serve.models import VERSION, Served
+from m2v_onnx.serve.models import Served, own_version
 from m2v_onnx.serve.problems import Problem, error_only
 
 JSON_LENGTH = "inference-header-content-length"
@@ -127,7 +127,7 @@ def _unpacked(binary: bytes) -> list[str]:
 
 
 async def server(call: Call) -> Answer:
-    return Answer(dumps({"name": "m2v-onnx", "version": VERSION, "extensions": ["binary_tensor_data"]}))
+    return Answer(dumps({"name": "m2v-onnx", "version": own_version(), "extensions": ["binary_tensor_data"]}))
 
 
 async def model(call: Call) -> Answer:

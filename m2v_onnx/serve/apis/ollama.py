@@ -10,7 +10,7 @@ from msgspec import Struct
 from m2v_onnx.serve.answers import Answer, dumps, rows
 from m2v_onnx.serve.apis.route import Route
 from m2v_onnx.serve.call import Call
-from m2v_onnx.serve.models import VERSION
+from m2v_onnx.serve.models import own_version
 from m2v_onnx.serve.problems import error_only
 
 
@@ -96,7 +96,7 @@ async def tags(call: Call) -> Answer:
 
 
 async def version(call: Call) -> Answer:
-    return Answer(dumps({"version": VERSION}))
+    return Answer(dumps({"version": own_version()}))
 
 
 ROUTES = (

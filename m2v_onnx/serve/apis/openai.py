@@ -1,6 +1,5 @@
 """OpenAI's API, and Voyage's on the same path: they differ in the names of two options, and in int8 and bits."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -8,7 +7,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from m2v_onnx.serve.answers import Answer, Items, base64, dumps
+from m2v_onnx.serve.answers import Answer, Items, base64_rows, dumps
 from m2v_onnx.serve.apis.route import Route
 from m2v_onnx.serve.call import Call
 from m2v_onnx.serve.models import Served
@@ -64,30 +63,35 @@ _EMBEDDINGS = msgspec.json.Decoder(Embeddings)
 
 
 def _typed(vectors: Vectors, kind: OutputType) -> Any:
+    if kind == "float":
+        return vectors
     if kind == "int8":
         return as_type(vectors, "int8")
     bits = as_type(vectors, "binary")
     return bits if kind == "ubinary" else (bits.astype(np.int16) - 128).astype(np.int8)
 
 
-def _items(write: Callable[[Any], Any], kind: OutputType) -> Items:
+def _numbers(kind: OutputType) -> Items:
     def items(vectors: Vectors, first: int) -> bytes:
-        typed = vectors if kind == "float" else _typed(vectors, kind)
-        listed = [
-            {"object": "embedding", "index": i, "embedding": write(vector)} for i, vector in enumerate(typed, first)
-        ]
-        return dumps(listed)[1:-1]
+        typed = enumerate(_typed(vectors, kind), first)
+        return dumps([{"object": "embedding", "index": i, "embedding": vector} for i, vector in typed])[1:-1]
 
     return items
 
 
-def _same(vector: Any) -> Any:
-    return vector
+def _base64(kind: OutputType) -> Items:
+    """Twice as fast as to hand each vector's text to a writer of JSON."""
+
+    def items(vectors: Vectors, first: int) -> bytes:
+        written = enumerate(base64_rows(_typed(vectors, kind)), first)
+        return b",".join([b'{"object":"embedding","index":%d,"embedding":"%b"}' % each for each in written])
+
+    return items
 
 
 _WRITERS = {
-    (encoding, kind): _items(base64 if encoding == "base64" else _same, kind)
-    for encoding in ("float", "base64")
+    (encoding, kind): write(kind)
+    for encoding, write in (("float", _numbers), ("base64", _base64))
     for kind in ("float", "int8", "binary", "ubinary")
 }
 """By the format of numbers, and their type."""

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from m2v_onnx.serve.answers import Answer, dumps, joined, rows
 from m2v_onnx.serve.apis.route import Route
 from m2v_onnx.serve.call import Call
-from m2v_onnx.serve.models import VERSION
+from m2v_onnx.serve.models import own_version
 from m2v_onnx.serve.problems import Problem, tei
 
 SEQUENCE_TOKENS = 1 << 14
@@ -184,7 +184,7 @@ async def info(call: Call) -> Answer:
                 "max_client_batch_size": limits.texts,
                 "auto_truncate": True,
                 "tokenization_workers": call.server.settings.threads,
-                "version": VERSION,
+                "version": own_version(),
                 "sha": None,
                 "docker_label": None,
                 "served_model_name": served.name,

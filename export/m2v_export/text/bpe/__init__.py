@@ -1,6 +1,7 @@
-"""What byte-level BPE has of its own: its tables, how text is cut into words, and the merges."""
+"""What BPE has of its own: its tables, how text is cut into words, and the merges."""
 
-from m2v_export.text.bpe.tables import BpeTables, read_tables
+from m2v_export.text.bpe.read import read_tables
+from m2v_export.text.bpe.tables import BpeTables
 from m2v_export.text.bpe.tokenize import build_ids
 
 __all__ = ["BpeTables", "build_ids", "read_tables"]

@@ -1,4 +1,4 @@
-"""Where words begin: the rules of ``expressions`` for runs of characters of one kind."""
+"""Where words begin: the rules of ``expressions`` for runs of characters of one kind, or the table of ``pairs``."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from m2v_export.graphs.arrays import keep, later, look_up, places_where, previou
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe.characters import BLANK, Characters
 from m2v_export.text.bpe.expressions import BOUNDARY, BREAK, KINDS, LETTER, NUMBER, OTHER, SPACE, Expression
+from m2v_export.text.bpe.pairs import CUT, Pairs
 from m2v_export.text.bpe.tables import Contractions
 from m2v_export.text.stages.characters import characters_of
 
@@ -64,6 +65,13 @@ def words_begin(g: Graph, text: Characters, expression: Expression, contractions
     if expression.number is not None:
         marks = _with_numbers(g, text, runs, marks, expression.number)
     return marks
+
+
+def begin_between(g: Graph, text: Characters, pairs: Pairs) -> Value:
+    """As ``words_begin``, between characters that no merge puts together."""
+    place = previous(g, text.kinds, CUT) * pairs.classes + text.kinds
+    begins = look_up(g, g.constant(pairs.begins, "begins"), place)
+    return g.op("ScatterElements", begins, text.starts, zeros_like(text.starts) + 1).sized_as(text.kinds)
 
 
 def _joins(g: Graph, runs: Runs, behind_blank: Value, expression: Expression) -> Value:

@@ -29,6 +29,7 @@ class Expression:
     :ivar blank_numbers: whether a blank joins the numbers behind it.
     :ivar breaks: whether line breaks end a word, and belong to the signs before them.
     :ivar any_case: of ``CONTRACTIONS``, as the expressions say it.
+    :ivar marks: whether marks, such as accents of their own, are letters.
     """
 
     number: int | None
@@ -36,6 +37,7 @@ class Expression:
     blank_numbers: bool
     breaks: bool
     any_case: bool
+    marks: bool = False
 
 
 CONTRACTIONS = ("s", "t", "re", "ve", "m", "ll", "d")
@@ -52,15 +54,19 @@ EXPRESSIONS = {
     GPT2: Expression(None, spaces=False, blank_numbers=True, breaks=False, any_case=False),
     _LIKE_GPT4 % r"\p{N}": Expression(1, spaces=True, blank_numbers=False, breaks=True, any_case=True),
     _LIKE_GPT4 % r"\p{N}{1,3}": Expression(3, spaces=True, blank_numbers=False, breaks=True, any_case=True),
+    _LIKE_GPT4.replace(r"\p{L}+", r"[\p{L}\p{M}]+").replace(r"\s\p{L}", r"\s\p{L}\p{M}") % r"\p{N}": Expression(
+        1, spaces=True, blank_numbers=False, breaks=True, any_case=True, marks=True
+    ),
 }
-"""GPT-2's, which RoBERTa and ModernBERT have; Qwen's; Llama 3's."""
+"""GPT-2's, which RoBERTa and ModernBERT have; Qwen 2's to 3's; Llama 3's; Qwen 3.5's."""
 
 
 def kinds_of(expression: Expression) -> npt.NDArray[np.int32]:
     """:return: int32 [CODE_POINTS]."""
     kinds = np.full(CODE_POINTS, OTHER, np.int32)
     spaces = [(r"\s", SPACE), (r"[\r\n]", BREAK)] if expression.breaks else [(r"\s", SPACE)]
-    for pattern, kind in ((r"\p{L}", LETTER), (r"\p{N}", NUMBER), *spaces):
+    letters = r"[\p{L}\p{M}]" if expression.marks else r"\p{L}"
+    for pattern, kind in ((letters, LETTER), (r"\p{N}", NUMBER), *spaces):
         for start in range(0, CODE_POINTS, PAGE):
             if start not in SURROGATES:
                 for begin, end in _matches(f"{pattern}+", "".join(map(chr, range(start, start + PAGE)))):

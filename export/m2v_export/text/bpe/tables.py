@@ -1,4 +1,4 @@
-"""Everything that the graph knows of a byte-level BPE tokenizer, read from the tokenizer itself."""
+"""Everything that the graph knows of a BPE tokenizer, and how it is read from a byte-level one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from m2v_export.text.bpe.expressions import BOUNDARY, EXPRESSIONS, GPT2, Expression, contractions, kinds_of
 from m2v_export.text.bpe.merges import Merges, last_merges, read_merges
+from m2v_export.text.bpe.pairs import Pairs
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import AddedTable, added_table, kept_tokens
 from m2v_export.text.tables.composition import Composition, read_composition
@@ -47,28 +48,52 @@ class Contractions:
 
 
 @dataclass(frozen=True, eq=False)
+class Matches:
+    """Words are what an expression matches. :ivar contractions: see there."""
+
+    expression: Expression
+    contractions: Contractions
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A blank that is put before each text.
+
+    :ivar before_blanks: also before what begins with a blank. :ivar behind_added: also behind each added token.
+    """
+
+    before_blanks: bool
+    behind_added: bool
+
+
+@dataclass(frozen=True, eq=False)
 class BpeTables:
-    """:ivar expression: how text is cut into words.
-    :ivar kinds: int32 [symbols], the kind of each byte that is a character, of added tokens and of the end.
+    """:ivar cuts: how text is cut into words.
+    :ivar kinds: int32 [symbols], the kind of each byte that is a character, of added tokens and of the end; where cuts
+        are ``Pairs``, the class.
     :ivar kinds_of_code_point: the kind of each code point.
-    :ivar contractions: see there.
-    :ivar added: the added tokens, which become symbols from SYMBOLS on.
+    :ivar added: the added tokens, which become symbols from SYMBOLS on. Those of a table are looked for in what those
+        before have left.
+    :ivar strips: int32 [2, symbols], 1 for added tokens that take away the white space before them, and that behind.
     :ivar words: words that are one token, by their symbols, each and one more.
     :ivar of_byte: int32 [257], the token of each byte; at the end what stands between words.
+    :ivar of_character: the token of each code point of several bytes, less than 0 where it is those of its bytes; None
+        where all are.
     :ivar merges: how tokens are put together.
-    :ivar prefix: whether a blank is put before what begins without one.
+    :ivar prefix: a blank that is put before; None for none.
     :ivar composition: how characters are composed, where they are.
     """
 
-    expression: Expression
+    cuts: Matches | Pairs
     kinds: Ints
     kinds_of_code_point: Pages
-    contractions: Contractions
-    added: AddedTable | None
+    added: tuple[AddedTable, ...]
+    strips: Ints
     words: Words
     of_byte: Ints
+    of_character: Pages | None
     merges: Merges
-    prefix: bool
+    prefix: Prefix | None
     composition: Composition | None
 
 
@@ -87,7 +112,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     :raises UnsupportedTokenizer: when a part cannot be exported exactly; it names the part.
     """
     model = config["model"]
-    _check_model(model)
+    check_model(model)
     composition = _read_normalizer(config["normalizer"])
     expression, prefix = _read_pre_tokenizer(config["pre_tokenizer"])
     tokens = kept_tokens(tokenizer, config["added_tokens"])
@@ -117,17 +142,19 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     of_symbol = np.full(symbols, BOUNDARY, np.int32)
     of_symbol[:FIRST_CONTINUATION] = kinds[:FIRST_CONTINUATION]
     merges = read_merges(vocabulary, last, byte_of)
-    raw = {tuple(token["content"].encode()): SYMBOLS + i for i, token in enumerate(tokens)}
+    strips = np.zeros((2, symbols), np.int32)
+    strips[:, SYMBOLS:] = [[token[strip] for token in tokens] for strip in ("lstrip", "rstrip")]
     return BpeTables(
-        expression=expression,
+        cuts=Matches(expression, _read_contractions(contractions(expression), symbols)),
         kinds=of_symbol,
         kinds_of_code_point=paged(kinds),
-        contractions=_read_contractions(contractions(expression), symbols),
-        added=added_table(raw, SYMBOLS),
+        added=read_added(tokens, symbols),
+        strips=strips,
         words=store_words(WordKeys(WIDTH, PACKED, packs), words),
         of_byte=np.array([*(vocabulary.get(c, 0) for c in characters), merges.no_token], np.int32),
+        of_character=None,
         merges=merges,
-        prefix=prefix,
+        prefix=Prefix(before_blanks=False, behind_added=True) if prefix else None,
         composition=composition,
     )
 
@@ -141,7 +168,7 @@ def _is_utf8(token: Iterable[int]) -> bool:
     return True
 
 
-def _check_model(model: Mapping[str, Any]) -> None:
+def check_model(model: Mapping[str, Any]) -> None:
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(option):
             raise UnsupportedTokenizer(f"model: {option}")
@@ -169,24 +196,35 @@ def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expres
         raise UnsupportedTokenizer(f"pre_tokenizer: expected ByteLevel or Split and ByteLevel, got {got}")
     split = steps[0]
     pattern = split["pattern"].get("Regex")
-    if pattern not in EXPRESSIONS or split["behavior"] != "Isolated" or split["invert"]:
+    # The matches lie end to end: nothing between them is removed.
+    keeps_all = (split["behavior"], split["invert"]) in (("Isolated", False), ("Isolated", True), ("Removed", True))
+    if pattern not in EXPRESSIONS or not keeps_all:
         raise UnsupportedTokenizer(f"pre_tokenizer: Split by {next(iter(split['pattern'].values()))!r}")
     return EXPRESSIONS[pattern], False
 
 
 def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition | None) -> None:
-    """Whether one search in the text as it is finds all of them: `tokenizers` looks for those that are not normalized
-    first, and for the others in the composed text.
+    """`tokenizers` looks for those that are not normalized first, and for the others in the composed text that is left.
+    The graph composes last: whether the others are found must not depend on it.
     """
     for token in tokens:
         name = f"added token {token['content']!r}"
         for strip in ("lstrip", "rstrip"):
-            if token[strip]:
-                raise UnsupportedTokenizer(f"{name}: {strip}")
-        if token["normalized"] and any(not other["normalized"] for other in tokens):
-            raise UnsupportedTokenizer(f"{name}: normalized, and others are not")
+            if token[strip] and token["normalized"]:
+                raise UnsupportedTokenizer(f"{name}: {strip} of a normalized token")
+        if token["rstrip"] and any(t["content"][0].isspace() for t in tokens if not t["normalized"]):
+            raise UnsupportedTokenizer(f"{name}: rstrip beside a token that begins with white space")
         if token["normalized"] and composition is not None and not composition.keeps(token["content"]):
             raise UnsupportedTokenizer(f"{name}: normalized, and NFC may change what is found")
+
+
+def read_added(tokens: Sequence[Mapping[str, Any]], symbols: int) -> tuple[AddedTable, ...]:
+    """:return: the tokens that are not normalized, and those that are: of each a table, where there are some."""
+    tables = []
+    for normalized in (False, True):
+        its = {tuple(t["content"].encode()): SYMBOLS + i for i, t in enumerate(tokens) if t["normalized"] == normalized}
+        tables.append(added_table(its, symbols))
+    return tuple(table for table in tables if table is not None)
 
 
 def _read_contractions(found: Iterable[str], symbols: int) -> Contractions:

@@ -1,4 +1,4 @@
-"""Byte-level BPE with its pre-tokenizer, as a graph: the stages in their order."""
+"""BPE with its normalizer and pre-tokenizer, as a graph: the stages in their order."""
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from m2v_export.graphs.arrays import (
     zeros_like,
 )
 from m2v_export.graphs.builder import Graph, Value
-from m2v_export.text.bpe.characters import read_characters
-from m2v_export.text.bpe.cuts import words_begin
+from m2v_export.text.bpe.characters import Characters, read_characters, with_characters
+from m2v_export.text.bpe.cuts import begin_between, words_begin
 from m2v_export.text.bpe.merge import Merger
+from m2v_export.text.bpe.pairs import Pairs
 from m2v_export.text.bpe.tables import BpeTables
 from m2v_export.text.limits import Limits
 from m2v_export.text.stages.characters import characters_of
@@ -37,7 +38,7 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: BpeTables, limits: 
     with g.stage("characters"):
         text = read_characters(g, symbols, offsets, tables)
     with g.stage("words"):
-        marks = words_begin(g, text, tables.expression, tables.contractions)
+        marks = begins_of(g, text, tables)
         words = places_of(g, text.symbols, keep(g, text.at, marks > 0), tables)
         ids, differs = WholeWords(g, tables.words).find(g, words)
         first_words = look_up(g, counted(g, marks), text.starts)
@@ -58,6 +59,13 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: BpeTables, limits: 
         return finish(g, ids, offsets, limits.tokens, unknown)
 
 
+def begins_of(g: Graph, text: Characters, tables: BpeTables) -> Value:
+    """:return: int32 [C], 1 where a word begins, else 0; the end is one, and what is behind it another."""
+    if isinstance(tables.cuts, Pairs):
+        return begin_between(g, text, tables.cuts)
+    return words_begin(g, text, tables.cuts.expression, tables.cuts.contractions)
+
+
 def places_of(g: Graph, symbols: Value, places: Value, tables: BpeTables) -> WordPlaces:
     """:param places: int32 [W + 2], the first byte of each word, the end and what is behind it."""
     codes = symbols + 1
@@ -73,9 +81,12 @@ def _merged(g: Graph, merger: Merger, symbols: Value, words: WordPlaces, unfound
     bytes_ = characters_of(g, look_up(g, words.starts, unfound) - 1, look_up(g, words.gaps, unfound) + 1)
     own = g.op("Where", bytes_.begins > 0, np.array(AFTER, np.int32), look_up(g, symbols, bytes_.at))
     tokens = look_up(g, g.constant(tables.of_byte, "tokens_of_bytes"), own)
+    word = bytes_.word
+    if tables.of_character is not None:
+        tokens, word = with_characters(g, own, tokens, word, tables.of_character)
     tokens = g.concat([tokens, np.array([tables.merges.no_token], np.int32)])
     count = unfound.size()
-    tokens, number = merger.merge(g, tokens, g.concat([bytes_.word, count.cast(np.int32)]), count)
+    tokens, number = merger.merge(g, tokens, g.concat([word, count.cast(np.int32)]), count)
     separates = tokens.equals(tables.merges.no_token)
     at = places_where(g, separates)
     # Without what stands between.

@@ -1,7 +1,7 @@
 """Added tokens as a table of states."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +57,7 @@ def added_table(tokens: Mapping[tuple[int, ...], int], symbols: int) -> AddedTab
 
 
 def kept_tokens(tokenizer: Tokenizer, tokens: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The added tokens that the tokenizer looks for.
-
-    ``lstrip`` and ``rstrip`` need no care: what they take away is white space, which ends a word anyway, and so does
-    the token. Only where a token begins or ends with white space itself could they take that away.
-    """
+    """The added tokens that the tokenizer looks for."""
     kept = [token for token in tokens if token["content"]]
     for token in kept:
         name, content = f"added token {token['content']!r}", token["content"]
@@ -71,10 +67,18 @@ def kept_tokens(tokenizer: Tokenizer, tokens: Iterable[dict[str, Any]]) -> list[
             raise UnsupportedTokenizer(f"{name}: encode_special_tokens")
         if content[0] == REPLACEMENT_CHARACTER:
             raise UnsupportedTokenizer(f"{name}: it begins with U+FFFD")
-        for strip in ("lstrip", "rstrip"):
-            if token[strip] and (token["normalized"] or any(t["content"] != t["content"].strip() for t in kept)):
-                raise UnsupportedTokenizer(f"{name}: {strip} of a normalized token, or beside one with spaces")
     return kept
+
+
+def check_strips(tokens: Sequence[Mapping[str, Any]]) -> None:
+    """``lstrip`` and ``rstrip`` need no care where white space ends a word anyway, as they take nothing else away, and
+    so does the token. Only where a token begins or ends with white space itself could they take that away.
+    """
+    for token in tokens:
+        for strip in ("lstrip", "rstrip"):
+            if token[strip] and (token["normalized"] or any(t["content"] != t["content"].strip() for t in tokens)):
+                name = f"added token {token['content']!r}"
+                raise UnsupportedTokenizer(f"{name}: {strip} of a normalized token, or beside one with spaces")
 
 
 REPLACEMENT_CHARACTER = "\ufffd"

@@ -26,9 +26,12 @@ class Search:
 
     def __init__(self, g: Graph, pieces: Pieces) -> None:
         self.unknown = pieces.unknown
-        self.bases = g.constant(pieces.trie.bases, "bases")
+        self.first_base = int(pieces.trie.bases[ROOT])
+        # As long as the checks, for those that go on from where a symbol led astray.
+        longer = np.zeros(len(pieces.trie.checks) - len(pieces.values), np.int32)
+        self.bases = g.constant(np.concatenate([pieces.trie.bases, longer]), "bases")
         self.checks = g.constant(pieces.trie.checks, "checks")
-        self.values = g.constant(pieces.values, "values")
+        self.values = g.constant(np.concatenate([pieces.values, longer + NO_PIECE]), "values")
         # As float32 where that is the same: scores are trained as such.
         narrow = pieces.scores.astype(np.float32)
         self._scores = g.constant(narrow if np.array_equal(narrow, pieces.scores) else pieces.scores, "scores")

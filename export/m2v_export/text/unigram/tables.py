@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from m2v_export.text.errors import UnsupportedTokenizer
-from m2v_export.text.tables.added import added_table, kept_tokens
+from m2v_export.text.tables.added import added_table, check_strips, kept_tokens
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
 from m2v_export.text.tables.graphemes import Clusters, read_clusters
 from m2v_export.text.tables.normalization import Normalization, read_codes
@@ -80,6 +80,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     if not splits_spaces:
         _check_spaces(tokenizer)
     tokens = kept_tokens(tokenizer, config["added_tokens"])
+    check_strips(tokens)
     for token in tokens:
         if token["normalized"]:
             raise UnsupportedTokenizer(f"added token {token['content']!r}: normalized")

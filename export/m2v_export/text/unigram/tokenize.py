@@ -12,6 +12,7 @@ from m2v_export.text.stages.truncate import finish
 from m2v_export.text.stages.words import WholeWords, WordPlaces, begin_at, split_words
 from m2v_export.text.tables.alphabet import Alphabet
 from m2v_export.text.unigram.merge import fused
+from m2v_export.text.unigram.quick import quick_pieces
 from m2v_export.text.unigram.search import Search
 from m2v_export.text.unigram.tables import UnigramTables
 from m2v_export.text.unigram.ties import find_sections, settle
@@ -49,8 +50,13 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: UnigramTables, limi
             merged, begins = fused(g, merged, begins, is_unknown, apart)
             return [merged, look_up(g, begins, first_words)]
 
+        def try_quickly(g: Graph) -> list[Value]:
+            with g.stage("quick"):
+                done, merged, offsets = quick_pieces(g, search, words, values, unfound, starts, tables)
+            return g.if_(done, lambda g: [merged, offsets], cut_them)
+
         # The last word is the end.
-        values, offsets = g.if_(unfound.size() > 0, cut_them, lambda g: [values.slice(0, -1), first_words])
+        values, offsets = g.if_(unfound.size() > 0, try_quickly, lambda g: [values.slice(0, -1), first_words])
         ids = search.ids(g, values)
     with g.stage("truncate"):
         left_out = limits.left_out

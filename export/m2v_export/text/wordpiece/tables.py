@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from m2v_export.text.errors import UnsupportedTokenizer
-from m2v_export.text.tables.added import added_table, check_different, kept_tokens, normalized_content
+from m2v_export.text.tables.added import added_table, check_different, check_strips, kept_tokens, normalized_content
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
 from m2v_export.text.tables.marks import classes_of, moving_marks
 from m2v_export.text.tables.normalization import Normalization, read_codes
@@ -87,6 +87,7 @@ def read_words_and_pieces(
     model = config["model"]
     vocab: dict[str, int] = model["vocab"]
     tokens = kept_tokens(tokenizer, config["added_tokens"])
+    check_strips(tokens)
     characters = read_characters(tokenizer)
     begins, insides = pieces_of(characters, vocab, prefix, longest_word)
     normalized = {t["content"]: normalized_content(characters, t["content"]) for t in tokens if t["normalized"]}

@@ -8,7 +8,7 @@ import numpy as np
 
 from m2v_export.graphs.arrays import END, any_of, counted, keep, look_up, ones, positions, reachable, zeros
 from m2v_export.graphs.builder import Graph, Value
-from m2v_export.text.tables.added import BEGINNING, AddedTable
+from m2v_export.text.tables.added import BEGINNING, NO_STATE, AddedTable
 
 
 def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: AddedTable, dropped: int) -> Value:
@@ -72,14 +72,15 @@ def _tokens_at(g: Graph, columns: Value, places: Value, starts: Value, table: Ad
 
     def one_more(
         g: Graph, depth: Value, state: Value, found: Value, lengths: Value
-    ) -> tuple[None, list[Value], list[Value]]:
+    ) -> tuple[Value, list[Value], list[Value]]:
         here = places + depth
         state = look_up(g, following, state * table.following.shape[1] + look_up(g, columns, here))
         # A token may begin where a text begins, and not go on there.
         state = state * g.op("Max", look_up(g, inner, here), depth.equals(0).cast(np.int32))
         code = look_up(g, codes, state)
         lengths = g.op("Where", code > 0, depth + 1, lengths)
-        return None, [state, g.op("Where", code > 0, code, found), lengths], []
+        goes_on = g.op("ReduceMax", state, keepdims=0) > NO_STATE
+        return goes_on, [state, g.op("Where", code > 0, code, found), lengths], []
 
     none = zeros(g, places.size())
     trips = g.constant(np.array(table.longest))
