@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/potion-base-2M
 
-.PHONY: help demo test serve-clients serve-bench serve-peers serve-soak deploy-lint lint dist bundle parity bench conformance engines readers providers stores mteb speed data-engines integrations clean
+.PHONY: help demo test serve-clients serve-bench serve-peers serve-soak deploy-lint lint dist bundle parity bench conformance engines readers providers stores mteb speed data-engines integrations integrations-torch clean
 
 help:
 	@echo "make demo    export the model in models/, check it against model2vec, search with it in Milvus Lite"
@@ -25,7 +25,8 @@ help:
 	@echo "make serve-soak  an hour of load on the server, every answer checked"
 	@echo "make deploy-lint  what is in deploy/, checked by hadolint and dclint, which it installs, and systemd-analyze"
 	@echo "make data-engines  the recipes of docs/data-engines.md, in Ray, Spark, DuckDB, Polars, Dask, Daft and datasets; what arrow-go reads"
-	@echo "make integrations  the adapters of docs/frameworks.md in the frameworks themselves; installs them, some gigabytes"
+	@echo "make integrations  the adapters of docs/frameworks.md in the frameworks themselves, which it installs"
+	@echo "make integrations-torch  txtai's and sentence-transformers' besides; installs PyTorch, some gigabytes"
 	@echo "make bundle  export the bundles in models/ anew, after a change to the exporter"
 
 demo: .venv/ready
@@ -109,13 +110,16 @@ mteb: .venv-mteb/ready
 speed: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks.speed
 
-# Installs some 1.5 GB; Spark needs Java, and arrow-go Go.
+# Installs some 2 GB; Spark needs Java, and arrow-go Go.
 data-engines: .venv-data-engines/ready
 	M2V_ONNX_ARROW_GO=1 .venv-data-engines/bin/pytest -q -rs tests/test_data_engines.py tests/test_table_readers.py
 
-# Installs some 8 GB on Linux, most of it PyTorch.
 integrations: .venv-integrations/ready
 	.venv-integrations/bin/pytest -q -rs tests/integrations
+
+# PyTorch, for txtai and sentence-transformers: on Linux with all of CUDA, unless UV_TORCH_BACKEND=cpu.
+integrations-torch: .venv-integrations-torch/ready
+	.venv-integrations-torch/bin/pytest -q -rs tests/integrations
 
 bundle: .venv/ready
 	@test -d ../shared/models/potion-base-8M || { echo "needs ../shared/models/potion-base-8M, the model as MinishLab published it"; exit 1; }
@@ -131,7 +135,6 @@ clean:
 .venv-bench/ready: install = '.[export,fast,bench]' --requirement benchmarks/speed/requirements.txt
 .venv-bench/ready: benchmarks/speed/requirements.txt
 .venv-data-engines/ready: install = '.[dev,data-engines]'
-.venv-integrations/ready: install = '.[integrations]'
 .venv-milvus2/ready: install = . --requirement benchmarks/stores/requirements-milvus2.txt
 .venv-milvus2/ready: benchmarks/stores/requirements-milvus2.txt
 .venv-mteb/ready: install = '.[export,fast]' --requirement benchmarks/mteb/requirements.txt
@@ -149,6 +152,13 @@ clean:
 .venv-%/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/pip install --quiet --editable $(install)
+	touch $@
+
+# By uv: pip goes back through dozens of versions of boto3 and lance-namespace, for over half an hour.
+.venv-integrations/ready .venv-integrations-torch/ready: .venv-%/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet uv
+	.venv-$*/bin/uv pip install --quiet --python .venv-$*/bin/python --editable '.[$*]'
 	touch $@
 
 .venv/ready-bench: .venv/ready

@@ -145,10 +145,10 @@ def test_ctrl_c_says_what_is_done_and_the_next_run_from_where(
     )
     assert main(arguments) == 0
     first, _ = capfd.readouterr().err.splitlines()
-    assert first == f"{out}: {count} parts with {count * 1000:,} rows of the input are there, it goes on after them"
+    assert first == f"{out}: parts there: {count}, with {count * 1000:,} rows of the input; it goes on after them"
     assert main(arguments) == 0
     first, _ = capfd.readouterr().err.splitlines()
-    assert first == f"{out}: 20 parts with 20,000 rows of the input are there, and it is complete"
+    assert first == f"{out}: parts there: 20, with 20,000 rows of the input; it is complete"
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out", "out.npy"])

@@ -229,7 +229,11 @@ def test_a_merge_of_a_byte_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"lstrip": True}, "lstrip"), ({"rstrip": True}, "rstrip"), ({"normalized": True}, "normalized, with blanks")],
+    [
+        ({"lstrip": True}, "lstrip"),
+        ({"rstrip": True}, "rstrip"),
+        ({"normalized": True}, "normalized, and the normalizer changes it"),
+    ],
 )
 def test_added_tokens_that_are_refused(options: dict[str, bool], message: str) -> None:
     tokenizer = changed()

@@ -107,10 +107,22 @@ def import_documents(
     opened = opened_model(model)
     opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before anything is made
     job = Job(
-        opened, files, texts, tuple(chosen.types), vector_field, dtype, "big", "milvus", "fail", "zero", None,
-        UNSET,
-        at_least_one("batch_size", batch_size), key=chosen.key, mend="fill it, or leave such rows out of the table",
-    )  # fmt: skip
+        model=opened,
+        files=files,
+        texts=texts,
+        columns=tuple(chosen.types),
+        vector=vector_field,
+        dtype=dtype,
+        bitorder="big",
+        layout="milvus",
+        on_error="fail",
+        empty="zero",
+        normalize=None,
+        max_length=UNSET,
+        batch_size=at_least_one("batch_size", batch_size),
+        key=chosen.key,
+        mend="fill it, or leave such rows out of the table",
+    )
     created = False
     if uri is not None:
         with open_milvus(uri, token) as client:

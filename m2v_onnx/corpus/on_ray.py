@@ -253,7 +253,10 @@ def _connected(address: str | None) -> Iterator[None]:
             **local,
         )
     except ConnectionError as error:
-        raise CorpusError(f"no cluster of Ray answers at {address}: start it, or leave --address out") from error
+        raise CorpusError(
+            f"no connection to a cluster of Ray at {address}: start it, give the token that it was started with in"
+            f" RAY_AUTH_TOKEN, or leave --address out. Ray says: {error}"
+        ) from error
     try:
         yield
     finally:

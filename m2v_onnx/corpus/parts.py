@@ -62,9 +62,13 @@ def into_parts(
             _check_same(folder, manifest, wanted)
             _check_parts(folder, manifest)
         if manifest["parts"]:
-            after = f"{len(manifest['parts']):,} parts with {_sum(manifest).rows:,} rows of the input are there"
+            end = "it is complete" if manifest["complete"] else "it goes on after them"
             log.info(
-                "%s: %s, %s", folder, after, "and it is complete" if manifest["complete"] else "it goes on after them"
+                "%s: parts there: %s, with %s rows of the input; %s",
+                folder,
+                f"{len(manifest['parts']):,}",
+                f"{_sum(manifest).rows:,}",
+                end,
             )
         if not manifest["complete"]:
             _go_on(job, folder, manifest, part_rows, engine, shown=shown)

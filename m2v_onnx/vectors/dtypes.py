@@ -45,7 +45,7 @@ def as_type(
         where there are none.
     :raises MissingExtraError: for bfloat16 without the package ml_dtypes.
     """
-    if dtype == "float32" and bitorder == "big":  # a query's way, where every call counts
+    if dtype == "float32" and bitorder == "big":
         return vectors
     name = dtype if isinstance(dtype, str) else _name(dtype)
     if bitorder not in get_args(BitOrder):

@@ -52,3 +52,15 @@ async def test_many_at_once(embeddings: Model2vecEmbeddings) -> None:
 def test_a_single_text_is_no_list(embeddings: Model2vecEmbeddings) -> None:
     with pytest.raises(TypeError, match=r"pass \[text\]"):
         embeddings.embed_documents("a")  # type: ignore[arg-type]
+
+
+def test_zeros_in_the_store_in_memory() -> None:
+    """What docs/frameworks.md says of a text without tokens: a document scores 0, a query is an error."""
+    from langchain_core.vectorstores import InMemoryVectorStore
+
+    store = InMemoryVectorStore.from_texts(["the whale sings", ""], Model2vecEmbeddings("minishlab/potion-base-2M"))
+    found = store.similarity_search_with_score("a whale", k=2)
+    assert [(document.page_content, score > 0) for document, score in found] == [("the whale sings", True), ("", False)]
+    assert found[1][1] == 0
+    with pytest.raises(ValueError, match="NaN values found"):
+        store.similarity_search("")

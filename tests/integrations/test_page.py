@@ -1,6 +1,7 @@
 """docs/frameworks.md: each framework's own quickstart with the embedding swapped runs, and prints what the page says.
 
-Those that bring more than a test suite should install are in the extra ``integrations``: ``make integrations``.
+Those that bring more than a test suite should install are in the extras ``integrations`` and ``integrations-torch``:
+``make integrations``, ``make integrations-torch``.
 """
 
 import re
@@ -34,7 +35,9 @@ def adapter(block: Block) -> str:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=adapter)
 def test_quickstart(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip(PACKAGES[adapter(block)], reason="`make integrations` installs it")
+    pytest.importorskip(
+        PACKAGES[adapter(block)], reason="`make integrations`, or `make integrations-torch`, installs it"
+    )
     monkeypatch.chdir(tmp_path)
     assert printed(block.code, f"{PAGE.name}, {adapter(block)}") == block.prints
 

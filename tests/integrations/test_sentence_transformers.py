@@ -88,7 +88,7 @@ def test_what_there_is_not(face: SentenceTransformer, options: dict[str, Any], m
 @pytest.mark.parametrize("options", [{}, {"truncate_dim": 16}, {"truncate_dim": 16, "normalize_embeddings": True}])
 def test_beside_the_real_one(face: SentenceTransformer, precision: Any, options: dict[str, Any]) -> None:
     """On texts without unknown tokens, which the real one counts and model2vec leaves out."""
-    library = pytest.importorskip("sentence_transformers", reason="`make integrations` installs it")
+    library = pytest.importorskip("sentence_transformers", reason="`make integrations-torch` installs it")
     module = library.sentence_transformer.modules.StaticEmbedding.from_model2vec(str(POTION))
     real = library.SentenceTransformer(modules=[module, library.sentence_transformer.modules.Normalize()])
     for name in ("encode", "encode_query", "encode_document"):

@@ -8,7 +8,7 @@ import pytest
 from m2v_onnx import OnnxStaticModel
 from tests.conftest import COMMITTED_BUNDLE
 
-txtai = pytest.importorskip("txtai", reason="`make integrations` installs it")
+txtai = pytest.importorskip("txtai", reason="`make integrations-torch` installs it")
 
 TEXTS = ["The whale sings to its calf.", "Salt the water before the pasta.", "naïve café 北京", ""]
 METHOD = "m2v_onnx.integrations.txtai.Model2Vec"

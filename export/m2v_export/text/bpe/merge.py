@@ -13,6 +13,8 @@ GONE = -1
 PLACE_BITS = 32
 """Below a rank, where it is at."""
 
+WITHOUT_SIGN = 2**63 - 1
+
 NO_PAIR = NEVER << PLACE_BITS
 """Above all ranks and places."""
 
@@ -111,11 +113,25 @@ class Merger:
 
     def _ranks_of(self, g: Graph, left: Value, right: Value) -> Value:
         """:param left: int32 [P], numbers in a key. :param right: the same. :return: int32 [P]."""
-        key = left.cast(np.int64) * (self.merges.stride * NEVER) + right.cast(np.int64) * NEVER
+        key = left.cast(np.int64) * self.merges.stride + right.cast(np.int64)
         stored = look_up(g, self._hash.keys, self._hash.slots(g, key * self.merges.factor))
-        # Another key is more than all ranks away, or less, which is far more without a sign.
-        rank = g.op("Min", (stored - key).cast(np.uint64), np.array(NEVER, np.uint64))
+        # Another key is more than all ranks away, or less, which is far more without the bit of the sign.
+        rank = g.op("Min", g.op("BitwiseAnd", stored - key * NEVER, WITHOUT_SIGN), np.array(NEVER))
         return rank.cast(np.int32).sized_as(left)
+
+    def ranks_beside(self, g: Graph, before: Value, left: Value, right: Value, behind: Value) -> list[Value]:
+        """:param before: int32 [P], tokens, as all of these: the one before a pair, its two, and the one behind.
+        :return: int32 [P] three times: the pair's rank, the lowest of the left one's with what ends as the one before,
+            and the lowest of the right one's with what begins as the one behind.
+        """
+        before, behind = look_up(g, self._lasts, before), look_up(g, self._firsts, behind)
+        ranks = self._ranks_of(g, g.concat([left, before, right]), g.concat([right, left, behind]))
+        return [of.of_rank(1) for of in g.op_many("Split", 3, ranks, num_outputs=3)]
+
+    def made_by(self, g: Graph, ranks: Value) -> Value:
+        """:param ranks: int32 [P]. :return: int32 [P], the token that a merge makes; of no pair any."""
+        last = np.array(len(self.merges.merged) - 1, np.int32)
+        return look_up(g, self._merged, g.op("Min", ranks // 2, last))
 
     def _are_safe(self, g: Graph, tokens: Value, at: Value, ranks: Value) -> Value:
         """:param at: int32 [S], where pairs are that have no lower one beside them, ascending.

@@ -37,11 +37,11 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class Merges:
-    """:ivar hash: of int64 keys, ``(left * stride + right) * NEVER``: of two tokens that are merged; of a symbol before
-        a token, and of a token and a symbol behind it. A symbol's number is above those of tokens. In the places of the
-        keys ``key + rank``. The rank of a pair of tokens is twice its place among the merges, and 1 more where it does
-        not tell that both tokens are made before. That with a symbol is twice the lowest place of the merges of the
-        token with tokens that have this symbol there.
+    """:ivar hash: of int64 keys, ``left * stride + right``: of two tokens that are merged; of a symbol before a token,
+        and of a token and a symbol behind it. A symbol's number is above those of tokens. In the places of the keys
+        ``key * NEVER + rank``. The rank of a pair of tokens is twice its place among the merges, and 1 more where it
+        does not tell that both tokens are made before. That with a symbol is twice the lowest place of the merges of
+        the token with tokens that have this symbol there.
     :ivar factor: what a key is multiplied by before it is hashed; the product wraps around.
     :ivar merged: int32 [merges], the token that the merge of each rank makes.
     :ivar firsts: int32 [tokens + 1], the number in a key of each token's first symbol; at the end ``nothing``.
@@ -134,10 +134,10 @@ def read_merges(
             values[key] = min(values.get(key, NEVER), 2 * rank)
     if 2 * len(ranks) >= NEVER:
         raise UnsupportedTokenizer(f"model: {len(ranks)} merges, {NEVER // 2} fit")
-    keys = np.array([*values], np.int64) * NEVER
+    keys = np.array([*values], np.int64)
     factor, table, slots = build_by_products(keys)
     stored = table.keys.copy()
-    stored[0, slots] += [*values.values()]
+    stored[0, slots] = keys * NEVER + [*values.values()]
     firsts, lasts = np.full((2, tokens + 1), stride - 1, np.int32)
     for token, token_id in vocabulary.items():
         if token[:1] in symbols and token[-1:] in symbols:

@@ -145,4 +145,4 @@ def _check_added(tokens: Sequence[Mapping[str, Any]], *, has_normalizer: bool, p
             if token[strip]:
                 raise UnsupportedTokenizer(f"{name}: {strip}, where spaces are tokens")
         if token["normalized"] and has_normalizer and (prepends or not {" ", BLANK}.isdisjoint(token["content"])):
-            raise UnsupportedTokenizer(f"{name}: normalized, with blanks of its own")
+            raise UnsupportedTokenizer(f"{name}: normalized, and the normalizer changes it")

@@ -16,6 +16,7 @@ from m2v_export.graphs.arrays import (
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.bpe.characters import Characters, read_characters, with_characters
 from m2v_export.text.bpe.cuts import begin_between, words_begin
+from m2v_export.text.bpe.few import FEW_SYMBOLS, merge_few
 from m2v_export.text.bpe.merge import Merger
 from m2v_export.text.bpe.pairs import Pairs
 from m2v_export.text.bpe.tables import BpeTables
@@ -75,6 +76,21 @@ def places_of(g: Graph, symbols: Value, places: Value, tables: BpeTables) -> Wor
     return WordPlaces(codes, codes, pack_codes(g, codes, keys.width, keys.packed), starts, gaps)
 
 
+def _merge(g: Graph, merger: Merger, tokens: Value, words: Value, count: Value) -> list[Value]:
+    """As ``Merger.merge``."""
+
+    def thorough(g: Graph) -> list[Value]:
+        return list(merger.merge(g, tokens, words, count))
+
+    def few(g: Graph) -> list[Value]:
+        done, merged, of_word = merge_few(g, merger, tokens, words, count)
+        return g.if_(done, lambda g: [merged, of_word], thorough)
+
+    if merger.merges.early:
+        return thorough(g)
+    return g.if_(tokens.size() <= FEW_SYMBOLS, few, thorough)
+
+
 def _merged(g: Graph, merger: Merger, symbols: Value, words: WordPlaces, unfound: Value, tables: BpeTables) -> Tokens:
     """:param unfound: int64 [M], M > 0, words that were not found whole. :return: their tokens."""
     # One more before each word, for what stands between words.
@@ -86,7 +102,7 @@ def _merged(g: Graph, merger: Merger, symbols: Value, words: WordPlaces, unfound
         tokens, word = with_characters(g, own, tokens, word, tables.of_character)
     tokens = g.concat([tokens, np.array([tables.merges.no_token], np.int32)])
     count = unfound.size()
-    tokens, number = merger.merge(g, tokens, g.concat([word, count.cast(np.int32)]), count)
+    tokens, number = _merge(g, merger, tokens, g.concat([word, count.cast(np.int32)]), count)
     separates = tokens.equals(tables.merges.no_token)
     at = places_where(g, separates)
     # Without what stands between.

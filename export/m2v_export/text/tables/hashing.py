@@ -5,9 +5,9 @@ What a key is hashed to chooses a place and a bucket, and from the place on the 
 the table: exact, not a matter of probability.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count, repeat
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -39,6 +39,9 @@ NO_KEY = -1
 
 TRIES = 200
 """Ways to hash that are tried."""
+
+LOW_TRIES = 5
+"""Of ``Bits`` for int64."""
 
 MORE_PLACES = 200
 """With every try of ``HighBits`` one more in so many places: the more keys, the likelier some of them crowd."""
@@ -162,24 +165,29 @@ def _shifted(values: Value, by: int) -> Value:
 
 @dataclass(frozen=True)
 class Bits:
-    """For int32 of any sign that are mixed already: a quotient, and the lowest bits. onnxruntime's remainders take ten
-    times as long."""
+    """For integers of any sign that are mixed already: a quotient, and the lowest bits. onnxruntime's remainders take
+    ten times as long.
+
+    :ivar bits: of an integer, 32 or 64.
+    """
 
     divisor: int
     buckets: int
     displaced: int = MOST_DISPLACED
+    bits: int = 32
 
     @property
     def lowest(self) -> int:
-        return -(2**31 // self.divisor)
+        return -((1 << self.bits - 1) // self.divisor)
 
     @property
     def slots(self) -> int:
         return 1 - 2 * self.lowest + self.displaced
 
     @classmethod
-    def for_keys(cls, count: int) -> "Bits":
-        return cls(2**32 // (int(count / LOAD) + 8), 1 << (count // KEYS_A_BUCKET + 1).bit_length())
+    def for_keys(cls, count: int, bits: int = 32) -> "Bits":
+        buckets = 1 << (count // KEYS_A_BUCKET + 1).bit_length()
+        return cls((1 << bits) // (int(count / LOAD) + 8), buckets, bits=bits)
 
     def of(self, hashed: Integers) -> tuple[Integers, Integers]:
         # As ONNX divides: towards zero.
@@ -252,11 +260,13 @@ def build_by_remainders(keys: Integers, hashed: Integers) -> tuple[PerfectHash, 
 def build_by_products(keys: Integers) -> tuple[int, PerfectHash, npt.NDArray[np.int64]]:
     """As ``first_built``, for keys that are much alike: their products with a number, which wrap around, are not.
 
-    :param keys: int64 [n]. :return: the number, the table and int64 [n], the slot of each key.
+    :param keys: int64 [n]; their lowest bits tell buckets, so they should differ in these.
+    :return: the number, the table and int64 [n], the slot of each key.
     """
     rng = np.random.default_rng(0)
     factors = (int(rng.integers(2**62)) * 2 + 1 for _ in count())
-    spreads = HighBits.tries(len(keys))
+    # Fewer operations in a graph; where keys are too much alike in their lowest bits, the others.
+    spreads: Iterator[Spread] = chain(repeat(Bits.for_keys(len(keys), 64), LOW_TRIES), HighBits.tries(len(keys)))
     tries = ((factor, keys * np.int64(factor), spread) for factor, spread in zip(factors, spreads, strict=False))
     return first_built(keys[None], tries)
 
