@@ -163,7 +163,7 @@ def check_import(uri: str | None, bucket_path: str | None) -> None:
         )
     missing = [package for package in ("pymilvus", "minio", "azure.storage") if not _is_there(package)]
     if missing:
-        raise MissingExtraError("an import", "bulk", "pymilvus[bulk_writer]")
+        raise MissingExtraError("an import", "bulk", "pymilvus[bulk-writer]")
 
 
 def _is_there(package: str) -> bool:
