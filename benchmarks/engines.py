@@ -3,9 +3,9 @@
     python examples/engines/conformance.py openvino rten    # installs the engines under .engines/
     python -m benchmarks.engines
 
-The engines are asked one after the other, on one core each, as the programs of examples/engines run them. Reading the batch and
-writing the vectors are not timed. What is printed is the least of all runs, and the least times bag.onnx's, the graph
-that the package itself runs in onnxruntime.
+The engines are asked one after the other, on one core each, as the programs of examples/engines run them. Reading the
+batch and writing the vectors are not timed. What is printed is the least of all runs, and the least times bag.onnx's,
+the graph that the package itself runs in onnxruntime.
 """
 
 import json

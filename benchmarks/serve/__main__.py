@@ -21,7 +21,18 @@ from typing import Any
 
 from tabulate import tabulate
 
-from benchmarks.serve.servers import BUNDLE, ROOT, RUST, bodies, cpu_seconds, other_core, private, running, workers
+from benchmarks.serve.servers import (
+    BUNDLE,
+    ROOT,
+    RUST,
+    bodies,
+    cpu_seconds,
+    other_core,
+    private,
+    running,
+    wait_for_all,
+    workers,
+)
 from m2v_onnx import OnnxStaticModel
 
 OURS, PEER, RUSTS = "m2v-onnx", "FastAPI", "Rust"
@@ -199,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     what = "private memory of a second worker: MB"
     for name in (OURS, PEER):
         with running(name, "--workers", "2") as (port, process, _):
+            wait_for_all(port)
             _load(port, 1, 1, "float", 64)
             _load(port, 1, 512, "base64", 8)
             found.add(what, name, private(workers(process)[-1]))

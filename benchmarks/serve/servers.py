@@ -66,6 +66,16 @@ def running(name: str, *more: str) -> Iterator[tuple[int, int, float]]:
         process.wait()
 
 
+def wait_for_all(port: int) -> None:
+    """Wait for all workers: each has a listener of its own, and the system chooses one for each connection."""
+    while not all(_ready(port) for _ in range(CONNECTIONS_TO_ALL)):
+        time.sleep(0.05)
+
+
+CONNECTIONS_TO_ALL = 32
+"""Of which it is sure enough that each of two workers gets one."""
+
+
 def first_core() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
