@@ -47,9 +47,8 @@ class Model2VecEmbeddingFunction:
         self.model_source = model_source
         dtype, bitorder = kwargs.pop("dtype", "float32"), kwargs.pop("bitorder", "big")
         self.model = OnnxStaticModel.from_pretrained(model_source, **cast(LoadOptions, kwargs))
-        as_type(
-            np.zeros((0, self.model.dim), np.float32), dtype, bitorder
-        )  # an error now rather than at the first text
+        # An error now rather than at the first text.
+        as_type(np.zeros((0, self.model.dim), np.float32), dtype, bitorder)
         self.dtype, self.bitorder = dtype, bitorder
 
     @property

@@ -33,11 +33,11 @@ POTION = ROOT / "models" / "potion-base-2M"
 COMMITTED_BUNDLE = ROOT / "models" / "potion-base-2M-onnx"
 """The one in the wheel: int8."""
 
-for _ignored in ("SIGINT", "SIGHUP"):
+for _number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):  # Windows has no SIGHUP
     # A job in the background, or under nohup, ignores these. What is ignored stays so in the commands that tests start
     # and stop with them; what is handled by a function does not.
-    if signal.getsignal(number := getattr(signal, _ignored, signal.SIGINT)) is signal.SIG_IGN:
-        signal.signal(number, lambda *_: None)
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 if "M2V_ONNX_TESTS" not in os.environ:
     # The first process of a run makes it and removes it; pytest-xdist's workers inherit the variable.

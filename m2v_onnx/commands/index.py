@@ -140,8 +140,7 @@ def _insert(options: argparse.Namespace) -> None:
     )
     how = "new" if done.created else "there before"
     print(f"{done.rows:,} rows into {options.collection} ({how}) of {uri}, which has {done.count:,} rows now")
-    if done.empty:
-        print(f"texts without tokens: {done.empty:,}; their vectors are zeros, and no query is like them")
+    _tell_empty(done.empty)
 
 
 def _write_files(options: argparse.Namespace) -> None:
@@ -160,8 +159,7 @@ def _write_files(options: argparse.Namespace) -> None:
     )
     files = sum(map(len, done.files))
     print(f"{done.rows:,} rows in {files:,} file{'s' if files > 1 else ''} of {options.bulk}")
-    if done.empty:
-        print(f"texts without tokens: {done.empty:,}; their vectors are zeros, and no query is like them")
+    _tell_empty(done.empty)
     if options.uri is not None:
         print(f"collection {options.collection} of {options.uri}: {'made' if done.created else 'there, without rows'}")
     if done.jobs:
@@ -176,6 +174,11 @@ def _write_files(options: argparse.Namespace) -> None:
             " or import them:"
         )
     print(f"\n{import_call(done.files, options.uri, options.collection)}")
+
+
+def _tell_empty(texts: int) -> None:
+    if texts:
+        print(f"texts without tokens: {texts:,}; their vectors are zeros, and no query is like them")
 
 
 def _shared(options: argparse.Namespace) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     if pa.types.is_run_end_encoded(column.type):
-        column = pa.compute.run_end_decode(column)
+        from pyarrow import compute
+
+        column = compute.run_end_decode(column)
     return column if column.type.equals(kind) else column.cast(kind)
 
 

@@ -327,7 +327,7 @@ class Job:
             i = min(reasons)
             raise InvalidTextError(f"{file.where(piece.numbers[i])} {reasons[i]}: {self.mend}")
         if self.key is not None and (key := batch.column(self.key)).null_count:
-            i = pa.compute.index(key.is_null(), True).as_py()
+            i = key.is_null().to_pylist().index(True)
             raise ValueError(f"{file.where(piece.numbers[i])} has no key {self.key!r}: fill it, or give another --key")
         rows = len(batch)
         bad = np.zeros(rows, np.bool_)
