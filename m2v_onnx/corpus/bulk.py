@@ -9,6 +9,7 @@ from m2v_onnx.corpus.collections import (
     COLLECTION,
     FIELD_TYPES,
     VECTOR,
+    VectorField,
     count_rows,
     is_server,
     milvus_errors,
@@ -126,10 +127,8 @@ def import_documents(
     created = False
     if uri is not None:
         with open_milvus(uri, token) as client:
-            created = prepare_collection(
-                client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim, metric, index_type,
-                force=force,
-            )  # fmt: skip
+            vector = VectorField(vector_field, FIELD_TYPES[dtype], opened.dim)
+            created = prepare_collection(client, collection, chosen, vector, metric, index_type, force=force)
             rows = 0 if created else count_rows(client, collection)
         if rows:
             raise CollectionError(

@@ -129,9 +129,8 @@ def index_documents(
         return vectors_of(batch.column(vector_column), vector_column, none, first)
 
     with open_milvus(uri, token) as client:
-        created = prepare_collection(
-            client, collection, chosen, vector_field, FIELD_TYPES[dtype], opened.dim, metric, index_type, force=force
-        )
+        field = VectorField(vector_field, FIELD_TYPES[dtype], opened.dim)
+        created = prepare_collection(client, collection, chosen, field, metric, index_type, force=force)
         if chosen.key is None and not created:
             raise CollectionError(
                 f"the collection {collection} is there, and the table has no key: its rows would be there twice. Give"
@@ -292,13 +291,20 @@ def check_types(uri: str, dtype: VectorType) -> None:
         )
 
 
+@dataclass(frozen=True)
+class VectorField:
+    """The field of a collection that has the vectors. :ivar type: as Milvus names it, one of ``FIELD_TYPES``."""
+
+    name: str
+    type: str
+    dim: int
+
+
 def prepare_collection(
     client: "MilvusClient",
     collection: str,
     columns: Columns,
-    vector_field: str,
-    vector_type: str,
-    dim: int,
+    vector: VectorField,
     metric: str | None,
     index_type: str,
     *,
@@ -313,9 +319,9 @@ def prepare_collection(
     if force and client.has_collection(collection):
         client.drop_collection(collection)
     if not client.has_collection(collection):
-        _create(client, collection, columns, vector_field, vector_type, dim, metric, index_type)
+        _create(client, collection, columns, vector, metric, index_type)
         return True
-    _check_fits(client, collection, columns, vector_field, vector_type, dim)
+    _check_fits(client, collection, columns, vector)
     client.load_collection(collection)
     return False
 
@@ -324,9 +330,7 @@ def _create(
     client: "MilvusClient",
     collection: str,
     columns: Columns,
-    vector_field: str,
-    vector_type: str,
-    dim: int,
+    vector: VectorField,
     metric: str | None,
     index_type: str,
 ) -> None:
@@ -339,19 +343,17 @@ def _create(
         length = {"max_length": VARCHAR_BYTES} if type_ == "VARCHAR" else {}
         role = {"is_primary": True} if name == columns.key else {"nullable": True}
         schema.add_field(name, DataType[type_], **role, **length)
-    schema.add_field(vector_field, DataType[vector_type], dim=dim)
+    schema.add_field(vector.name, DataType[vector.type], dim=vector.dim)
     index = client.prepare_index_params()
-    metric = metric or ("HAMMING" if vector_type == "BINARY_VECTOR" else "COSINE")
-    index.add_index(vector_field, index_type=index_type, metric_type=metric)
+    metric = metric or ("HAMMING" if vector.type == "BINARY_VECTOR" else "COSINE")
+    index.add_index(vector.name, index_type=index_type, metric_type=metric)
     client.create_collection(collection, schema=schema, index_params=index)
 
 
-def _check_fits(
-    client: "MilvusClient", collection: str, columns: Columns, vector_field: str, vector_type: str, dim: int
-) -> None:
+def _check_fits(client: "MilvusClient", collection: str, columns: Columns, vector: VectorField) -> None:
     """:raises CollectionError: when a table's rows cannot go into a collection that is there."""
     found = {field["name"]: field for field in client.describe_collection(collection)["fields"]}
-    wanted = {**columns.types, vector_field: vector_type}
+    wanted = {**columns.types, vector.name: vector.type}
     for name, type_ in wanted.items():
         if name not in found:
             raise CollectionError(
@@ -365,7 +367,7 @@ def _check_fits(
     key = AUTOMATIC_KEY if columns.key is None else columns.key
     if not found.get(key, {}).get("is_primary"):
         raise CollectionError(f"the collection {collection} has another key than {key!r}: {OTHERWISE}")
-    _check_dim(collection, found[vector_field], dim)
+    _check_dim(collection, found[vector.name], vector.dim)
     for name, field in found.items():
         if name not in wanted and not field.get("nullable") and not field.get("auto_id"):
             raise CollectionError(f"the collection {collection} needs {name!r}, which the table has not: {OTHERWISE}")
