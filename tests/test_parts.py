@@ -121,7 +121,7 @@ def test_a_run_that_is_killed_goes_on(number: signal.Signals, tmp_path: Path, po
 def test_ctrl_c_says_what_is_done_and_the_next_run_from_where(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    corpus(tmp_path / "a.parquet", 20_000)
+    corpus(tmp_path / "a.parquet", 200_000)
     out = tmp_path / "out"
     arguments = ["embed", BUNDLE, "-i", str(tmp_path / "a.parquet"), "-o", str(out), "--part-rows", "1000"]
     process = subprocess.Popen(
@@ -138,7 +138,7 @@ def test_ctrl_c_says_what_is_done_and_the_next_run_from_where(
         process.kill()
     assert process.returncode == 130
     count = len(json.loads((out / "_manifest.json").read_text())["parts"])
-    assert 2 <= count < 20
+    assert 2 <= count < 200
     assert error == (
         f"m2v-onnx embed: interrupted: {out} has {count} whole parts with {count * 1000:,} rows of the input; the same"
         " command goes on after them\n"
@@ -148,7 +148,7 @@ def test_ctrl_c_says_what_is_done_and_the_next_run_from_where(
     assert first == f"{out}: parts there: {count}, with {count * 1000:,} rows of the input; it goes on after them"
     assert main(arguments) == 0
     first, _ = capfd.readouterr().err.splitlines()
-    assert first == f"{out}: parts there: 20, with 20,000 rows of the input; it is complete"
+    assert first == f"{out}: parts there: 200, with 200,000 rows of the input; it is complete"
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out", "out.npy"])
