@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_onnx.corpus.bars import progress_bar
-from m2v_onnx.corpus.columns import Layout, list_array, strings
+from m2v_onnx.corpus.columns import Layout, are_zeros, list_array, strings
 from m2v_onnx.corpus.files import PIECE_BYTES, File, Piece, joined, need_pyarrow, open_files, read_pieces
 from m2v_onnx.corpus.plain import plain_batch, plain_schema
 from m2v_onnx.corpus.sinks import SUFFIXES, Sink, is_folder, open_sink
@@ -332,7 +332,7 @@ class Job:
         rows = len(batch)
         bad = np.zeros(rows, np.bool_)
         bad[[*reasons]] = True
-        zeros = ~vectors.any(axis=1) & ~bad
+        zeros = are_zeros(vectors) & ~bad
         missing = bad | zeros if self.empty == "null" else bad
         stays = np.ones(rows, np.bool_)
         if self.on_error == "skip":
