@@ -221,6 +221,7 @@ class Job:
 
     :ivar key: the column of Milvus' primary key, which has no nulls, in a type that such a key may have.
     :ivar mend: what to do about a bad row, for the error.
+    :ivar vector_option: what the caller's command calls the name of the vector's column, for the error.
     """
 
     model: OnnxStaticModel
@@ -238,6 +239,7 @@ class Job:
     batch_size: int
     key: str | None = None
     mend: str = "mend it, or give --on-error skip or null"
+    vector_option: str = "--vector"
 
     @property
     def none(self) -> npt.NDArray[Any]:
