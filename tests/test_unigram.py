@@ -35,6 +35,8 @@ from tests.texts import TEXTS
 
 BLANK = "▁"
 
+BYTES = tuple((f"<0x{byte:02X}>", 0.0) for byte in range(256))
+
 
 @cache
 def minishlab() -> Tokenizer:
@@ -105,11 +107,38 @@ def of_known_unknowns() -> Tokenizer:
     return tokenizer
 
 
+@cache
+def of_bytes() -> Tokenizer:
+    """Unknown characters become bytes; of those that are in pieces a few are no piece by themselves."""
+    tokenizer = unigram(extra=(*BYTES, ("a\u2603b", -8.0), ("\u2604", -9.0)), byte_fallback=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(BLANK, "always")]
+    )
+    tokenizer.add_special_tokens(["[PAD]"])
+    return tokenizer
+
+
+@cache
+def of_bytes_and_sentences() -> Tokenizer:
+    """Sums go on from word to word, and a blank is no piece by itself."""
+    tokenizer = Tokenizer.from_str(of_bytes().to_str())
+    tokenizer.normalizer = normalizers.Sequence(
+        [tokenizer.normalizer, normalizers.Replace(Regex("\\s+"), " "), normalizers.Strip()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(BLANK, "always", split=False)
+    config = json.loads(tokenizer.to_str())
+    pieces = config["model"]["vocab"]
+    pieces[[piece for piece, _ in pieces].index(BLANK)][0] = "\u2605"
+    return Tokenizer.from_str(json.dumps(config))
+
+
 TOKENIZERS = {
     "minishlab": minishlab,
     "words": of_words,
     "sentences": of_sentences,
     "known unknowns": of_known_unknowns,
+    "bytes": of_bytes,
+    "bytes and sentences": of_bytes_and_sentences,
 }
 
 
@@ -144,7 +173,7 @@ def test_texts(name: str) -> None:
     assert_exact(name, [*TEXTS, *CORPUS, *fuzzed_texts(tokenizer, 1500), "", " ", "\t\n", "▁▁", "▁a ▁", ". ..  ..."])
 
 
-@pytest.mark.parametrize("name", ["minishlab", "words"])
+@pytest.mark.parametrize("name", ["minishlab", "words", "bytes"])
 def test_every_code_point(name: str) -> None:
     """Each in one context; the export checks all three."""
     assert_exact(name, code_points_once())
@@ -156,9 +185,21 @@ def test_cut_and_truncated(name: str) -> None:
     assert_exact(name, [*texts, *(text * 40 for text in texts[:60])], max_length=16)
 
 
-@pytest.mark.parametrize("name", ["minishlab", "sentences"])
+@pytest.mark.parametrize("name", ["minishlab", "sentences", "bytes"])
 def test_bytes_that_are_no_utf8(name: str) -> None:
     assert_exact(name, list(invalid_texts(300)))
+
+
+@pytest.mark.parametrize("name", ["bytes", "bytes and sentences"])
+def test_unknown_characters_become_bytes(name: str) -> None:
+    """Also the unknown token that a text has itself, where it is beside one, and characters of no other piece."""
+    parts = ["<unk>", "\uff1cunk>", "\u2603", "\u2604", "a\u2603b", "a", "the ", " ", "\u2606", "<0x41>", "\u6f22"]
+    parts += ["\U0001f9ff", "[PAD]", "\u0301", "\xaa", "\x07", "\u200d", "\u3300", "\ufdfa", "\u2581", "\u01c6"]
+    rng = random.Random(4)
+    texts = ["".join(rng.choices(parts, k=rng.randint(1, 9))) for _ in range(3000)]
+    found = TOKENIZERS[name]().encode("\u2603<unk> <unk>").tokens
+    assert [*map(found.count, ("<0xE2>", "<0x6E>", "<unk>"))] == ([1, 1, 1] if name == "bytes" else [3, 2, 0]), found
+    assert_exact(name, texts)
 
 
 def test_blanks_of_the_text() -> None:
@@ -231,7 +272,11 @@ def test_a_double_array_finds_its_pieces_and_no_others() -> None:
     ("change", "message"),
     [
         ({"model": {"unk_id": None}}, "no unk_id"),
-        ({"model": {"byte_fallback": True}}, "byte_fallback"),
+        ({"model": {"byte_fallback": True}}, "byte_fallback without the token <0x00>"),
+        (
+            {"model": {"byte_fallback": True, "vocab": [["x", 0.0], ["▁", -1.0], *BYTES], "unk_id": 0}},
+            r"spaces around U\+",
+        ),
         ({"normalizer": {"type": "NFC"}}, "normalizer: NFC"),
         ({"normalizer": {"type": "Replace", "pattern": {"String": "ab"}, "content": ""}}, "Replace of 'ab'"),
         ({"normalizer": {"type": "Replace", "pattern": {"Regex": "[0-9]"}, "content": ""}}, r"Replace of '\[0-9\]'"),

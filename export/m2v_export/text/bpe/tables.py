@@ -15,7 +15,7 @@ from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import AddedTable, added_table, kept_tokens
 from m2v_export.text.tables.composition import Composition, read_composition
 from m2v_export.text.tables.pages import Pages, paged
-from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, SYMBOLS
+from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, NEVER_BYTES, SYMBOLS
 from m2v_export.text.tables.words import WordKeys, Words, store_words
 
 WORD_BYTES = 15
@@ -23,9 +23,6 @@ WORD_BYTES = 15
 
 WIDTH, PACKED = 9, 3
 """Bits of a byte in the key of a word, with room for none, and how many an int32 holds."""
-
-NEVER_BYTES = {0xC0, 0xC1, *range(0xF5, 0x100)}
-"""Bytes that UTF-8 does not have."""
 
 Ints = npt.NDArray[np.int32]
 

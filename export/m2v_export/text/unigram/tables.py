@@ -1,8 +1,8 @@
 """Everything that the graph knows of a Unigram tokenizer, read from the tokenizer itself."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import added_table, check_strips, kept_tokens
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
 from m2v_export.text.tables.graphemes import Clusters, read_clusters
-from m2v_export.text.tables.normalization import Normalization, read_codes
+from m2v_export.text.tables.normalization import Normalization, loose_byte, loose_bytes, read_codes
 from m2v_export.text.tables.probe import Characters, Kind, read_characters
-from m2v_export.text.tables.utf8 import SYMBOLS
+from m2v_export.text.tables.utf8 import NEVER_BYTES, SYMBOLS, byte_token
 from m2v_export.text.tables.words import Words, read_words
 from m2v_export.text.unigram.pieces import NEAR, Pieces, read_pieces, whole_words
 
@@ -91,8 +91,13 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         raise UnsupportedTokenizer(f"normalizer: it makes {BLANK} of others, which stands for a space")
     met = {piece for piece, _ in vocabulary if _can_be_met(piece, characters)}
     inner = sorted({p.removeprefix(BLANK) for p in met} | ({BLANK} if has_blanks else set()))
-    alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
+    byte_ids = _read_bytes(model) if model.get("byte_fallback") else None
     counts = Counter(c for piece in sorted(met) for c in piece)
+    if byte_ids is not None:
+        characters = _with_bytes(characters, {*counts}, clusters.flagged if clusters else ())
+        counts += Counter({loose_byte(byte): 1 for byte in byte_ids})
+        inner += map(loose_byte, byte_ids)
+    alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
     symbols = {c: i + 1 for i, (c, _) in enumerate(counts.most_common())}
     pieces = read_pieces(
         [(piece if piece in met else "", score) for piece, score in vocabulary],
@@ -100,6 +105,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         symbols,
         len(symbols) + 1,
         [token["id"] for token in tokens],
+        byte_ids,
     )
     ids = {piece: i for i, (piece, _) in enumerate(vocabulary) if piece in met}
     _check_unknown(ids, pieces, vocabulary[model["unk_id"]][0])
@@ -116,7 +122,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         normalization=Normalization(
             alphabet=alphabet,
             # Where a text has blanks of its own, no other bytes may stay in place: see ``blanks``.
-            codes=read_codes(characters, alphabet, clusters, BLANK if has_blanks else ""),
+            codes=read_codes(characters, alphabet, clusters, BLANK if has_blanks else "", byte_ids is not None),
             added=added_table(raw, SYMBOLS),
             normalized=None,
             mark_classes=None,
@@ -136,13 +142,40 @@ def _check_model(model: Mapping[str, Any]) -> None:
     pieces = {piece for piece, _ in model["vocab"]}
     if model["unk_id"] is None:
         raise UnsupportedTokenizer("model: it has no unk_id, so that unknown characters are an error")
-    if model.get("byte_fallback"):
-        raise UnsupportedTokenizer("model: byte_fallback")
     if not any(BLANK in piece for piece in pieces):
         raise UnsupportedTokenizer(f"model: no piece has {BLANK}")
     inner = [piece for piece in pieces if BLANK in piece[1:]]
     if inner:
         raise UnsupportedTokenizer(f"model: the piece {inner[0]!r} has {BLANK} inside")
+
+
+def _read_bytes(model: Mapping[str, Any]) -> dict[int, int]:
+    """:return: the id of each byte's token."""
+    ids = {piece: i for i, (piece, _) in enumerate(model["vocab"])}
+    of_byte = {byte: ids.get(byte_token(byte)) for byte in sorted({*range(0x100)} - NEVER_BYTES)}
+    missing = [byte for byte, token_id in of_byte.items() if token_id is None]
+    if missing:
+        raise UnsupportedTokenizer(f"model: byte_fallback without the token {byte_token(missing[0])}")
+    return {byte: token_id for byte, token_id in of_byte.items() if token_id is not None}
+
+
+def _with_bytes(characters: Characters, known: Set[str], flagged: Iterable[str]) -> Characters:
+    """Characters that are in no piece become their bytes.
+
+    Those of several bytes that become themselves are left to the graph, as there are so many.
+    """
+    apart = [c for c, kind in characters.kinds.items() if kind == Kind.ISOLATED and c not in known]
+    if apart:
+        raise UnsupportedTokenizer(f"normalizer: it puts spaces around U+{ord(apart[0]):04X}, which becomes bytes")
+
+    def spelled(form: str) -> str:
+        is_own = [c in known or characters.kind(c) != Kind.WORD for c in form]
+        return "".join(c if own else loose_bytes(c) for c, own in zip(form, is_own, strict=True))
+
+    asked = {*map(chr, range(0x80)), *flagged, *characters.forms}
+    forms = {c: spelled(characters.form(c)) for c in asked}
+    forms = {c: form for c, form in forms.items() if form != c}
+    return replace(characters, forms=forms, clusters={c: spelled(form) for c, form in characters.clusters.items()})
 
 
 def _check_unknown(ids: Mapping[str, int], pieces: Pieces, unknown: str) -> None:
