@@ -28,6 +28,7 @@ from m2v_export.text.tables.graphemes import (
     PREPENDS,
 )
 from m2v_export.text.unigram import UnigramTables, build_ids, read_tables
+from m2v_export.text.unigram.normalizer import plan_normalizer
 from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS, DATA
 from tests.text_helpers import code_points_once, graph_ids, reference_ids, session_of
@@ -132,6 +133,41 @@ def of_bytes_and_sentences() -> Tokenizer:
     return Tokenizer.from_str(json.dumps(config))
 
 
+@cache
+def of_xlnet() -> Tokenizer:
+    """As XLNet and ALBERT: quotes of two characters are one, and accents go before SentencePiece's map."""
+    tokenizer = Tokenizer.from_str(of_words().to_str())
+    quotes = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    tokenizer.normalizer = normalizers.Sequence(
+        [*quotes, normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase(), tokenizer.normalizer]
+    )
+    tokenizer.add_special_tokens(["[PAD]", "<Sep>", "\xe9`"])
+    return tokenizer
+
+
+def composed(*normalizer: Any) -> Tokenizer:
+    """Words, with a normalizer that composes, and no map."""
+    tokenizer = Tokenizer.from_str(of_words().to_str())
+    tokenizer.normalizer = normalizers.Sequence([*normalizer])
+    tokenizer.add_special_tokens(["[PAD]", "e\u0301>"])
+    return tokenizer
+
+
+@cache
+def of_nfc() -> Tokenizer:
+    """As mon-tokenizer: signs without width are left out, and what is left is composed."""
+    return composed(
+        normalizers.Replace(Regex("[\\u00AD\\u200B]"), ""),
+        normalizers.Replace(Regex("\\p{Zs}"), " "),
+        normalizers.NFC(),
+    )
+
+
+@cache
+def of_nfkc() -> Tokenizer:
+    return composed(normalizers.NFKC(), normalizers.Lowercase())
+
+
 TOKENIZERS = {
     "minishlab": minishlab,
     "words": of_words,
@@ -139,6 +175,9 @@ TOKENIZERS = {
     "known unknowns": of_known_unknowns,
     "bytes": of_bytes,
     "bytes and sentences": of_bytes_and_sentences,
+    "xlnet": of_xlnet,
+    "nfc": of_nfc,
+    "nfkc": of_nfkc,
 }
 
 
@@ -173,7 +212,7 @@ def test_texts(name: str) -> None:
     assert_exact(name, [*TEXTS, *CORPUS, *fuzzed_texts(tokenizer, 1500), "", " ", "\t\n", "▁▁", "▁a ▁", ". ..  ..."])
 
 
-@pytest.mark.parametrize("name", ["minishlab", "words", "bytes"])
+@pytest.mark.parametrize("name", ["minishlab", "words", "bytes", "xlnet", "nfkc"])
 def test_every_code_point(name: str) -> None:
     """Each in one context; the export checks all three."""
     assert_exact(name, code_points_once())
@@ -185,7 +224,7 @@ def test_cut_and_truncated(name: str) -> None:
     assert_exact(name, [*texts, *(text * 40 for text in texts[:60])], max_length=16)
 
 
-@pytest.mark.parametrize("name", ["minishlab", "sentences", "bytes"])
+@pytest.mark.parametrize("name", ["minishlab", "sentences", "bytes", "xlnet", "nfc"])
 def test_bytes_that_are_no_utf8(name: str) -> None:
     assert_exact(name, list(invalid_texts(300)))
 
@@ -225,6 +264,46 @@ GRAPHEMES = (
     "\u0300\u0301\u0308\u0327\u0338\u0345\u05b0\u064b\u0654\u093c\u094d\u0e31\u0e34\u20dd\ufe0f\uff9e\u3099\U0001d165\U000e0100",
     "\u200d\u200c\u0600\u06dd\u00ad\u200b\r\n\u2764\U0001f600\U0001f1e9 \u00a0<",
 )
+
+
+@pytest.mark.parametrize("name", ["xlnet", "nfc", "nfkc"])
+def test_what_is_done_before(name: str) -> None:
+    """Strings, accents and composition beside added tokens and text ends, and what an old list of accents leaves."""
+    parts = [
+        "`",
+        "``",
+        "'",
+        "''",
+        "'s",
+        '"',
+        "A",
+        "e",
+        "\u0301",
+        "\u0338",
+        "\u0323",
+        "\xe9",
+        "\u1e69",
+        "\uff21",
+        "\uff1cSep>",
+    ]
+    parts += [
+        "[PAD]",
+        "<Sep>",
+        "\xe9`",
+        "e\u0301>",
+        "\ufffd",
+        "\u200c",
+        "\u07fd",
+        "\u0897",
+        " ",
+        "\ufb01",
+        "\uac01",
+        "\u1100",
+    ]
+    parts += ["\u1161", "\u11a8", "\xad", "\u200b", "\u3000", "\ufdfa", "the", "\u017f", "\u0344", "\u2126", "\u03a3"]
+    rng = random.Random(6)
+    texts = ["".join(rng.choices(parts, k=rng.randint(1, 10))) for _ in range(5000)]
+    assert_exact(name, [*texts, "\ufffd\u07fd", "\ufffd\u0301\u07fd", "\u200c\u07fda", "\xad", "", "\u0301"])
 
 
 @pytest.mark.parametrize("name", ["words", "sentences"])
@@ -277,9 +356,9 @@ def test_a_double_array_finds_its_pieces_and_no_others() -> None:
             {"model": {"byte_fallback": True, "vocab": [["x", 0.0], ["▁", -1.0], *BYTES], "unk_id": 0}},
             r"spaces around U\+",
         ),
-        ({"normalizer": {"type": "NFC"}}, "normalizer: NFC"),
-        ({"normalizer": {"type": "Replace", "pattern": {"String": "ab"}, "content": ""}}, "Replace of 'ab'"),
-        ({"normalizer": {"type": "Replace", "pattern": {"Regex": "[0-9]"}, "content": ""}}, r"Replace of '\[0-9\]'"),
+        ({"normalizer": {"type": "NFD"}}, "changes the place of marks such as U\\+"),
+        ({"normalizer": {"type": "Nmt"}}, "normalizer: Nmt"),
+        ({"normalizer": {"type": "Replace", "pattern": {"Regex": "[0-9]+"}, "content": ""}}, r"Replace of '\[0-9\]\+'"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "pre_tokenizer: expected Metaspace"),
         ({"pre_tokenizer": {"prepend_scheme": "never"}}, "put ▁ before each word"),
         ({"normalizer": None}, "it leaves spaces"),
@@ -293,6 +372,33 @@ def test_what_cannot_be_exact_is_refused_by_name(change: dict[str, Any], message
         config[part] = {**config[part], **value} if value and "type" not in value else value
     with pytest.raises(UnsupportedTokenizer, match=message):
         read_tokenizer(Tokenizer.from_str(json.dumps(config)))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([normalizers.Replace("ab", "")], "Replace of 'ab' by what"),
+        ([normalizers.Replace("ab", "a")], "Replace of 'ab', which others"),
+        ([normalizers.Replace("ab", "c"), normalizers.Replace("bb", "d")], "Replace of 'ab', which others"),
+        ([normalizers.NFC(), normalizers.NFC()], "NFC behind NFC"),
+        ([normalizers.Lowercase(), normalizers.NFKC()], "ASCII changed before NFKC"),
+        ([normalizers.Strip(), normalizers.NFC()], "Strip before NFC"),
+        ([normalizers.NFC(), normalizers.Replace("ab", "c")], "Replace of 'ab'"),
+    ],
+)
+def test_steps_that_cannot_be_exact_are_refused(steps: list[Any], message: str) -> None:
+    tokenizer = Tokenizer(models.Unigram([("▁", 0.0)], unk_id=0))
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    with pytest.raises(UnsupportedTokenizer, match=message):
+        plan_normalizer(json.loads(tokenizer.to_str())["normalizer"])
+
+
+def test_capitals_and_their_accents_in_one_rule_are_refused() -> None:
+    """What is written anew is not ASCII: the rule of A and an accent would have to be found by ``a``."""
+    tokenizer = Tokenizer.from_str(of_words().to_str())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), tokenizer.normalizer])
+    with pytest.raises(UnsupportedTokenizer, match="Precompiled with 'A"):
+        read_tokenizer(tokenizer)
 
 
 def test_unknown_tokens_in_a_row_that_are_a_piece_are_refused() -> None:

@@ -10,6 +10,7 @@ from m2v_export.text.tables.alphabet import DROPPED, SEPARATOR, Alphabet
 from m2v_export.text.tables.graphemes import Clusters, Graphemes, read_graphemes
 from m2v_export.text.tables.pages import Pages, paged
 from m2v_export.text.tables.probe import CODE_POINTS, Characters, Kind
+from m2v_export.text.tables.rewriting import Rewriting
 from m2v_export.text.tables.utf8 import AFTER, SYMBOLS
 
 
@@ -53,6 +54,7 @@ class Normalization:
     :ivar added: the added tokens that are looked for in the bytes.
     :ivar normalized: those that are looked for in the codes.
     :ivar mark_classes: see ``marks.classes_of``.
+    :ivar rewriting: what is done to the bytes before; None for nothing. It finds the added tokens then.
     """
 
     alphabet: Alphabet
@@ -60,6 +62,7 @@ class Normalization:
     added: AddedTable | None
     normalized: AddedTable | None
     mark_classes: npt.NDArray[np.int32] | None
+    rewriting: Rewriting | None = None
 
 
 def read_codes(

@@ -1,22 +1,23 @@
 """Everything that the graph knows of a Unigram tokenizer, read from the tokenizer itself."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import added_table, check_strips, kept_tokens
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
-from m2v_export.text.tables.graphemes import Clusters, read_clusters
+from m2v_export.text.tables.graphemes import read_clusters
 from m2v_export.text.tables.normalization import Normalization, loose_byte, loose_bytes, read_codes
 from m2v_export.text.tables.probe import Characters, Kind, read_characters
 from m2v_export.text.tables.utf8 import NEVER_BYTES, SYMBOLS, byte_token
 from m2v_export.text.tables.words import Words, read_words
+from m2v_export.text.unigram.normalizer import plan_normalizer
 from m2v_export.text.unigram.pieces import NEAR, Pieces, read_pieces, whole_words
 
 BLANK = "▁"
@@ -75,7 +76,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     model = config["model"]
     vocabulary: list[tuple[str, float]] = model["vocab"]
     _check_model(model)
-    _check_normalizer(config["normalizer"])
+    plan = plan_normalizer(config["normalizer"])
     splits_spaces, carries = _read_pre_tokenizer(config["pre_tokenizer"])
     if not splits_spaces:
         _check_spaces(tokenizer)
@@ -84,8 +85,14 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     for token in tokens:
         if token["normalized"]:
             raise UnsupportedTokenizer(f"added token {token['content']!r}: normalized")
-    clusters = _read_clusters(config["normalizer"])
-    characters = read_characters(_with_spaces_alone(tokenizer, splits_spaces), clusters.several if clusters else ())
+    clusters = read_clusters(plan.behind[0]) if plan.has_clusters else None
+    if clusters is not None:
+        plan.check_clusters(clusters)
+    characters = read_characters(
+        _with_spaces_alone(plan.normalizer(plan.behind), splits_spaces),
+        clusters.several if clusters else (),
+        _with_spaces_alone(tokenizer.normalizer, splits_spaces) if plan.before else None,
+    )
     has_blanks = characters.can_be_met(BLANK)
     if has_blanks and any(BLANK in form for form in characters.forms.values()):
         raise UnsupportedTokenizer(f"normalizer: it makes {BLANK} of others, which stands for a space")
@@ -117,15 +124,20 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         if is_whole
     }
     words |= {(alphabet.added[t["content"]],): pieces.unknown + 1 + i for i, t in enumerate(tokens)}
+    # Where a text has blanks of its own, no other bytes may stay in place: see ``blanks``.
+    codes = read_codes(characters, alphabet, clusters, BLANK if has_blanks else "", byte_ids is not None)
+    rewriting = plan.rewriting([token["content"] for token in tokens])
     raw = {tuple(t["content"].encode()): alphabet.added[t["content"]] for t in tokens}
+    if rewriting is not None:
+        codes = replace(codes, of_byte=np.append(codes.of_byte, [*raw.values()]).astype(np.int32))
     return UnigramTables(
         normalization=Normalization(
             alphabet=alphabet,
-            # Where a text has blanks of its own, no other bytes may stay in place: see ``blanks``.
-            codes=read_codes(characters, alphabet, clusters, BLANK if has_blanks else "", byte_ids is not None),
-            added=added_table(raw, SYMBOLS),
+            codes=codes,
+            added=added_table(raw, SYMBOLS) if rewriting is None else None,
             normalized=None,
             mark_classes=None,
+            rewriting=rewriting,
         ),
         words=read_words(alphabet, words, WORD_CHARACTERS),
         pieces=pieces,
@@ -193,42 +205,6 @@ def _check_unknown(ids: Mapping[str, int], pieces: Pieces, unknown: str) -> None
                 raise UnsupportedTokenizer(f"model: unknown tokens in a row may be the piece {piece!r}")
 
 
-SPACES = ("\\s+", " {2,}")
-"""Regular expressions that Replace may have: they make one of several spaces."""
-
-
-def _steps(normalizer: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    if normalizer is None:
-        return
-    if normalizer["type"] == "Sequence":
-        for step in normalizer["normalizers"]:
-            yield from _steps(step)
-    else:
-        yield normalizer
-
-
-def _check_normalizer(normalizer: Mapping[str, Any] | None) -> None:
-    """Whether each character's form does not depend on its neighbours, but for spaces."""
-    for step in _steps(normalizer):
-        if step["type"] == "Replace":
-            pattern = step["pattern"]
-            one_space = pattern.get("Regex") in SPACES and step["content"] == " "
-            if not one_space and len(pattern.get("String", "")) != 1:
-                raise UnsupportedTokenizer(f"normalizer: Replace of {next(iter(pattern.values()))!r}")
-        elif step["type"] not in ("Precompiled", "BertNormalizer", "Strip", "Lowercase"):
-            raise UnsupportedTokenizer(f"normalizer: {step['type']}")
-
-
-def _read_clusters(normalizer: Mapping[str, Any] | None) -> Clusters | None:
-    steps = [*_steps(normalizer)]
-    found = [i for i, step in enumerate(steps) if step["type"] == "Precompiled"]
-    if not found:
-        return None
-    if found != [0]:
-        raise UnsupportedTokenizer("normalizer: Precompiled that is not the first step alone")
-    return read_clusters(steps[0])
-
-
 def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[bool, bool]:
     """:return: whether words end at white space of every kind, and whether sums go on from word to word."""
     steps = (pre_tokenizer or {}).get("pretokenizers", [pre_tokenizer])
@@ -248,11 +224,11 @@ def _check_spaces(tokenizer: Tokenizer) -> None:
         raise UnsupportedTokenizer("normalizer: it leaves spaces that Metaspace would make blanks of")
 
 
-def _with_spaces_alone(tokenizer: Tokenizer, all_kinds: bool) -> Tokenizer:
-    """A tokenizer that normalizes as this one, and splits at spaces alone: what is to be asked about characters."""
+def _with_spaces_alone(normalizer: normalizers.Normalizer | None, all_kinds: bool) -> Tokenizer:
+    """A tokenizer that normalizes like that, and splits at spaces alone: what is to be asked about characters."""
     asked = Tokenizer(models.WordLevel({BLANK: 0}, BLANK))
-    if tokenizer.normalizer is not None:
-        asked.normalizer = tokenizer.normalizer
+    if normalizer is not None:
+        asked.normalizer = normalizer
     spaces = pre_tokenizers.WhitespaceSplit() if all_kinds else pre_tokenizers.Split(" ", "removed")
     asked.pre_tokenizer = pre_tokenizers.Sequence([spaces, pre_tokenizers.Split(BLANK, "isolated")])
     return asked
