@@ -8,7 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from m2v_export.text.bpe.expressions import BOUNDARY, EXPRESSIONS, GPT2, Expression, contractions, kinds_of
+from m2v_export.text.bpe.expressions import (
+    BOUNDARY,
+    DEEPSEEK,
+    EXPRESSIONS,
+    GPT2,
+    LIKE_DEEPSEEK,
+    Expression,
+    contractions,
+    kinds_of,
+)
 from m2v_export.text.bpe.merges import Merges, last_merges, read_merges
 from m2v_export.text.bpe.pairs import Pairs
 from m2v_export.text.errors import UnsupportedTokenizer
@@ -188,16 +197,32 @@ def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expres
     types = [step.get("type") for step in steps]
     if types == ["ByteLevel"] and steps[0].get("use_regex", True):
         return EXPRESSIONS[GPT2], steps[0]["add_prefix_space"]
+    if types == ["Split", "Split", "Split", "ByteLevel"] and _is_deepseek(steps):
+        return LIKE_DEEPSEEK, False
     if types != ["Split", "ByteLevel"] or steps[1].get("use_regex", True) or steps[1]["add_prefix_space"]:
         got = " and ".join(map(str, types))
         raise UnsupportedTokenizer(f"pre_tokenizer: expected ByteLevel or Split and ByteLevel, got {got}")
     split = steps[0]
     pattern = split["pattern"].get("Regex")
     # The matches lie end to end: nothing between them is removed.
-    keeps_all = (split["behavior"], split["invert"]) in (("Isolated", False), ("Isolated", True), ("Removed", True))
+    keeps_all = (split["behavior"], split["invert"]) in (*ISOLATED, ("Removed", True))
     if pattern not in EXPRESSIONS or not keeps_all:
         raise UnsupportedTokenizer(f"pre_tokenizer: Split by {next(iter(split['pattern'].values()))!r}")
     return EXPRESSIONS[pattern], False
+
+
+ISOLATED = ("Isolated", False), ("Isolated", True)
+"""Ways of Split that keep all, the matches and what is between them."""
+
+
+def _is_deepseek(steps: Sequence[Mapping[str, Any]]) -> bool:
+    *splits, byte_level = steps
+    return (
+        tuple(split["pattern"].get("Regex") for split in splits) == DEEPSEEK
+        and all((split["behavior"], split["invert"]) in ISOLATED for split in splits)
+        and not byte_level.get("use_regex", True)
+        and not byte_level["add_prefix_space"]
+    )
 
 
 def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition | None) -> None:
