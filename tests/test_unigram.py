@@ -168,6 +168,15 @@ def of_nfkc() -> Tokenizer:
     return composed(normalizers.NFKC(), normalizers.Lowercase())
 
 
+@cache
+def of_normalized_tokens() -> Tokenizer:
+    """Added tokens that are looked for in the normalized text, beside those that are not, and bytes."""
+    tokenizer = Tokenizer.from_str(of_bytes().to_str())
+    tokenizer.add_tokens([AddedToken(of, normalized=True) for of in ("abc", "c\u2606d", "\u212b\ufb01", "[X]")])
+    tokenizer.add_special_tokens([AddedToken("<Sep>", normalized=False, lstrip=True, rstrip=True)])
+    return tokenizer
+
+
 TOKENIZERS = {
     "minishlab": minishlab,
     "words": of_words,
@@ -178,6 +187,7 @@ TOKENIZERS = {
     "xlnet": of_xlnet,
     "nfc": of_nfc,
     "nfkc": of_nfkc,
+    "normalized tokens": of_normalized_tokens,
 }
 
 
@@ -411,10 +421,52 @@ def test_unknown_tokens_in_a_row_that_are_a_piece_are_refused() -> None:
         read_tokenizer(tokenizer)
 
 
-def test_normalized_added_tokens_are_refused() -> None:
+def test_added_tokens_in_normalized_text() -> None:
+    """What becomes them is found, in other clusters too; what touches a token that is not normalized is not."""
+    parts = [
+        "abc",
+        "a",
+        "b",
+        "c",
+        "\u2606",
+        "d",
+        "\uff41",
+        "\u212b",
+        "\xc5",
+        "fi",
+        "\ufb01",
+        "\u0301",
+        "[X]",
+        "[",
+        "X]",
+    ]
+    parts += ["<Sep>", "<", "[PAD]", " ", "\u3000", "\u2603", "\u24d1", "e"]
+    rng = random.Random(8)
+    assert_exact("normalized tokens", ["".join(rng.choices(parts, k=rng.randint(1, 10))) for _ in range(5000)])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("sentences", "abc", {}, "normalized, where a space before it is a piece"),
+        ("words", "a b", {}, "it holds white space"),
+        ("words", "\xad\u200b", {}, "it holds white space or nothing"),
+        ("words", "abc", {"single_word": True}, "single_word"),
+        ("words", "abc", {"lstrip": True}, "lstrip of a normalized token"),
+        ("normalized tokens", "\uff41bc", {}, "the same text once they are normalized"),
+    ],
+)
+def test_added_tokens_that_are_refused(name: str, content: str, options: dict[str, bool], message: str) -> None:
+    tokenizer = Tokenizer.from_str(TOKENIZERS[name]().to_str())
+    tokenizer.add_tokens([AddedToken(content, normalized=True, **options)])
+    with pytest.raises(UnsupportedTokenizer, match=message):
+        read_tokenizer(tokenizer)
+
+
+def test_white_space_that_is_stripped_and_ends_no_word_is_refused() -> None:
     tokenizer = Tokenizer.from_str(of_sentences().to_str())
-    tokenizer.add_tokens([AddedToken("abc", normalized=True)])
-    with pytest.raises(UnsupportedTokenizer, match="added token 'abc': normalized"):
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()])
+    with pytest.raises(UnsupportedTokenizer, match=r"it strips U\+0009, at which no word ends"):
         read_tokenizer(tokenizer)
 
 

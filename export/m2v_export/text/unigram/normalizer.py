@@ -46,6 +46,11 @@ class Plan:
     behind: Sequence[Step]
 
     @property
+    def strips(self) -> bool:
+        """Whether white space is taken away."""
+        return any(step["type"] == "Strip" for step in self.behind)
+
+    @property
     def has_clusters(self) -> bool:
         return bool(self.behind) and self.behind[0]["type"] == "Precompiled"
 

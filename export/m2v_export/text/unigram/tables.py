@@ -1,7 +1,7 @@
 """Everything that the graph knows of a Unigram tokenizer, read from the tokenizer itself."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from m2v_export.text.errors import UnsupportedTokenizer
-from m2v_export.text.tables.added import added_table, check_strips, kept_tokens
+from m2v_export.text.tables.added import added_table, check_different, check_strips, kept_tokens
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
 from m2v_export.text.tables.graphemes import read_clusters
 from m2v_export.text.tables.normalization import Normalization, loose_byte, loose_bytes, read_codes
@@ -82,9 +82,6 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         _check_spaces(tokenizer)
     tokens = kept_tokens(tokenizer, config["added_tokens"])
     check_strips(tokens)
-    for token in tokens:
-        if token["normalized"]:
-            raise UnsupportedTokenizer(f"added token {token['content']!r}: normalized")
     clusters = read_clusters(plan.behind[0]) if plan.has_clusters else None
     if clusters is not None:
         plan.check_clusters(clusters)
@@ -93,16 +90,21 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         clusters.several if clusters else (),
         _with_spaces_alone(tokenizer.normalizer, splits_spaces) if plan.before else None,
     )
+    if not splits_spaces:
+        _check_stripped(characters, strips=plan.strips or any(t["lstrip"] or t["rstrip"] for t in tokens))
+    normalized = _normalized_tokens(tokenizer, tokens, characters, splits_spaces)
+    single = {c for form in normalized.values() for c in form}
     has_blanks = characters.can_be_met(BLANK)
     if has_blanks and any(BLANK in form for form in characters.forms.values()):
         raise UnsupportedTokenizer(f"normalizer: it makes {BLANK} of others, which stands for a space")
     met = {piece for piece, _ in vocabulary if _can_be_met(piece, characters)}
-    inner = sorted({p.removeprefix(BLANK) for p in met} | ({BLANK} if has_blanks else set()))
+    inner = sorted({p.removeprefix(BLANK) for p in met} | ({BLANK} if has_blanks else set()) | single)
     byte_ids = _read_bytes(model) if model.get("byte_fallback") else None
     counts = Counter(c for piece in sorted(met) for c in piece)
+    counts.update(dict.fromkeys(sorted(single), 0))
     if byte_ids is not None:
         characters = _with_bytes(characters, {*counts}, clusters.flagged if clusters else ())
-        counts += Counter({loose_byte(byte): 1 for byte in byte_ids})
+        counts.update(map(loose_byte, byte_ids))
         inner += map(loose_byte, byte_ids)
     alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
     symbols = {c: i + 1 for i, (c, _) in enumerate(counts.most_common())}
@@ -126,8 +128,10 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     words |= {(alphabet.added[t["content"]],): pieces.unknown + 1 + i for i, t in enumerate(tokens)}
     # Where a text has blanks of its own, no other bytes may stay in place: see ``blanks``.
     codes = read_codes(characters, alphabet, clusters, BLANK if has_blanks else "", byte_ids is not None)
-    rewriting = plan.rewriting([token["content"] for token in tokens])
-    raw = {tuple(t["content"].encode()): alphabet.added[t["content"]] for t in tokens}
+    contents = [token["content"] for token in tokens if not token["normalized"]]
+    rewriting = plan.rewriting(contents)
+    raw = {tuple(content.encode()): alphabet.added[content] for content in contents}
+    in_codes = {tuple(alphabet.codes[c] for c in form): alphabet.added[of] for of, form in normalized.items()}
     if rewriting is not None:
         codes = replace(codes, of_byte=np.append(codes.of_byte, [*raw.values()]).astype(np.int32))
     return UnigramTables(
@@ -135,7 +139,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
             alphabet=alphabet,
             codes=codes,
             added=added_table(raw, SYMBOLS) if rewriting is None else None,
-            normalized=None,
+            normalized=added_table(in_codes, alphabet.size),
             mark_classes=None,
             rewriting=rewriting,
         ),
@@ -222,6 +226,33 @@ def _check_spaces(tokenizer: Tokenizer) -> None:
     """Metaspace alone makes a blank of each space, so that none may be left but one between two words."""
     if tokenizer.normalizer is None or tokenizer.normalizer.normalize_str("  a  b ") != "a b":
         raise UnsupportedTokenizer("normalizer: it leaves spaces that Metaspace would make blanks of")
+
+
+WHITE_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+"""What Unicode calls so, and `tokenizers` takes away where something strips."""
+
+
+def _check_stripped(characters: Characters, *, strips: bool) -> None:
+    """What is taken away must be nothing but spaces, where words end at these alone."""
+    for c in WHITE_SPACE if strips else "":
+        if any(characters.kind(part) != Kind.SEPARATOR for part in characters.form(c)):
+            raise UnsupportedTokenizer(f"normalizer: it strips U+{ord(c):04X}, at which no word ends")
+
+
+def _normalized_tokens(
+    tokenizer: Tokenizer, tokens: Sequence[Mapping[str, Any]], characters: Characters, splits_spaces: bool
+) -> dict[str, str]:
+    """:return: the normal forms of those added tokens that are looked for in the normalized text."""
+    forms = {}
+    for content in (token["content"] for token in tokens if token["normalized"]):
+        if not splits_spaces:
+            raise UnsupportedTokenizer(f"added token {content!r}: normalized, where a space before it is a piece")
+        form = content if tokenizer.normalizer is None else str(tokenizer.normalizer.normalize_str(content))
+        if not form or any(characters.kind(c) != Kind.WORD for c in form):
+            raise UnsupportedTokenizer(f"added token {content!r}: normalized, and it holds white space or nothing")
+        forms[content] = form
+    check_different(forms)
+    return forms
 
 
 def _with_spaces_alone(normalizer: normalizers.Normalizer | None, all_kinds: bool) -> Tokenizer:
