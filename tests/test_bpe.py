@@ -118,6 +118,15 @@ def like_gpt4o() -> Tokenizer:
     return trained(GPT4O)
 
 
+@cache
+def like_claude() -> Tokenizer:
+    """NFKC, and here a blank before each text, too."""
+    tokenizer = trained(GPT2)
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return tokenizer
+
+
 TOKENIZERS = {
     "GPT-2": like_gpt2,
     "Qwen": like_qwen,
@@ -127,6 +136,7 @@ TOKENIZERS = {
     "Qwen 3.5": like_qwen35,
     "DeepSeek": like_deepseek,
     "GPT-4o": like_gpt4o,
+    "Claude": like_claude,
 }
 
 
@@ -172,7 +182,7 @@ def test_texts(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["GPT-2", "Llama 3", "Qwen 3.5", "DeepSeek", "GPT-4o"])
+@pytest.mark.parametrize("name", ["GPT-2", "Llama 3", "Qwen 3.5", "DeepSeek", "GPT-4o", "Claude"])
 def test_every_code_point(name: str) -> None:
     """A third of them; the export checks them all."""
     assert_exact(name, list(code_point_texts())[::3])
@@ -303,7 +313,7 @@ def test_merges_that_never_happen_are_left_out() -> None:
     [
         ({"model": {"dropout": 0.1}}, "model: dropout"),
         ({"model": {"end_of_word_suffix": "</w>"}}, "model: end_of_word_suffix"),
-        ({"normalizer": {"type": "NFKC"}}, "normalizer: NFKC"),
+        ({"normalizer": {"type": "NFKD"}}, "normalizer: NFKD"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "expected ByteLevel or Split and ByteLevel, got Whitespace"),
         ({"pre_tokenizer": {"use_regex": False}}, "expected ByteLevel or Split and ByteLevel"),
     ],
@@ -354,6 +364,34 @@ def test_added_tokens_that_are_refused(content: str, options: dict[str, bool], m
     tokenizer.add_tokens([AddedToken(content, **options)])
     with pytest.raises(UnsupportedTokenizer, match=message.replace("|", r"\|")):
         read_tokenizer(tokenizer)
+
+
+def test_normalized_tokens_that_others_may_become_are_refused() -> None:
+    """Of wide brackets NFKC makes others."""
+    tokenizer = Tokenizer.from_str(like_claude().to_str())
+    tokenizer.add_tokens([AddedToken("[[", normalized=True)])
+    with pytest.raises(UnsupportedTokenizer, match=": normalized, and NFKC"):
+        read_tokenizer(tokenizer)
+
+
+def test_what_is_made_of_characters() -> None:
+    """Compatible characters beside added tokens, marks and the begin of a text, which a blank may be made of."""
+    parts = [
+        "\u00a0",
+        "\u3000",
+        "\ufb01",
+        "\ufdfa",
+        "\u1e9b\u0323",
+        "\u0344",
+        "\u2126",
+        "\uac01",
+        "\u1100",
+        "\u1161",
+        "\u3131",
+    ]
+    parts += ["<|end|>", "\uff1c|end|>", "a", "\u0301", "\u0338", " ", "\u00b4", "\u2460", "\u200b", "'s", "\u2a74"]
+    rng = random.Random(6)
+    assert_exact("Claude", ["".join(rng.choices(parts, k=rng.randint(1, 10))) for _ in range(4000)])
 
 
 def test_an_expression_that_removes_what_is_between_is_the_same() -> None:

@@ -12,6 +12,7 @@ from m2v_export.text.stages.code_points import Decoded, code_points_at, decoded,
 from m2v_export.text.stages.decode import is_continuation
 from m2v_export.text.stages.normalize.added import with_added, without_dropped, without_marked
 from m2v_export.text.stages.normalize.compose import composed
+from m2v_export.text.stages.normalize.rewrite import with_forms
 from m2v_export.text.stages.repair import bytes_at, made_valid
 from m2v_export.text.tables.added import BEGINNING, NO_STATE
 from m2v_export.text.tables.alphabet import DROPPED
@@ -92,6 +93,8 @@ def _with_care(g: Graph, symbols: Value, starts: Value, tables: BpeTables) -> li
         symbols, starts = with_added(g, symbols, starts, table)
         if i == 0 and tables.strips.any():
             symbols, starts = _stripped(g, symbols, starts, tables)
+    if tables.forms is not None:
+        symbols, starts = with_forms(g, symbols, starts, tables.forms)
     if tables.prefix is not None:
         symbols, starts = _with_blanks(g, symbols, starts, tables.prefix)
     text = decoded(g, symbols, starts)

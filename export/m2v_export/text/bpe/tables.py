@@ -24,6 +24,7 @@ from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import AddedTable, added_table, kept_tokens
 from m2v_export.text.tables.composition import Composition, read_composition
 from m2v_export.text.tables.pages import Pages, paged
+from m2v_export.text.tables.rewriting import Forms, compatible_forms
 from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, NEVER_BYTES, SYMBOLS
 from m2v_export.text.tables.words import WordKeys, Words, store_words
 
@@ -88,6 +89,7 @@ class BpeTables:
     :ivar merges: how tokens are put together.
     :ivar prefix: a blank that is put before; None for none.
     :ivar composition: how characters are composed, where they are.
+    :ivar forms: what characters become before that; None where all stay.
     """
 
     cuts: Matches | Pairs
@@ -101,6 +103,7 @@ class BpeTables:
     merges: Merges
     prefix: Prefix | None
     composition: Composition | None
+    forms: Forms | None = None
 
 
 def byte_characters() -> list[str]:
@@ -119,10 +122,10 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     """
     model = config["model"]
     check_model(model)
-    composition = _read_normalizer(config["normalizer"])
+    composition, forms = _read_normalizer(config["normalizer"])
     expression, prefix = _read_pre_tokenizer(config["pre_tokenizer"])
     tokens = kept_tokens(tokenizer, config["added_tokens"])
-    _check_added(tokens, composition)
+    _check_added(tokens, composition, forms)
     characters = byte_characters()
     byte_of = {c: byte for byte, c in enumerate(characters)}
     vocabulary: dict[str, int] = model["vocab"]
@@ -162,6 +165,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
         merges=merges,
         prefix=Prefix(before_blanks=False, behind_added=True) if prefix else None,
         composition=composition,
+        forms=forms,
     )
 
 
@@ -180,15 +184,16 @@ def check_model(model: Mapping[str, Any]) -> None:
             raise UnsupportedTokenizer(f"model: {option}")
 
 
-def _read_normalizer(normalizer: Mapping[str, Any] | None) -> Composition | None:
+def _read_normalizer(normalizer: Mapping[str, Any] | None) -> tuple[Composition | None, Forms | None]:
     if normalizer is None:
-        return None
+        return None, None
     steps: Sequence[Mapping[str, Any]] = normalizer.get("normalizers", [normalizer])
     for step in steps:
-        if step["type"] != "NFC":
+        if step["type"] not in ("NFC", "NFKC"):
             raise UnsupportedTokenizer(f"normalizer: {step['type']}")
+    forms = compatible_forms() if any(step["type"] == "NFKC" for step in steps) else None
     # Composed once more nothing changes.
-    return read_composition() if steps else None
+    return (read_composition() if steps else None), forms
 
 
 def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expression, bool]:
@@ -225,7 +230,7 @@ def _is_deepseek(steps: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
-def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition | None) -> None:
+def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition | None, forms: Forms | None) -> None:
     """`tokenizers` looks for those that are not normalized first, and for the others in the composed text that is left.
     The graph composes last: whether the others are found must not depend on it.
     """
@@ -238,6 +243,8 @@ def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition |
             raise UnsupportedTokenizer(f"{name}: rstrip beside a token that begins with white space")
         if token["normalized"] and composition is not None and not composition.keeps(token["content"]):
             raise UnsupportedTokenizer(f"{name}: normalized, and NFC may change what is found")
+        if token["normalized"] and forms is not None:
+            raise UnsupportedTokenizer(f"{name}: normalized, and NFKC may make it of others")
 
 
 def read_added(tokens: Sequence[Mapping[str, Any]], symbols: int) -> tuple[AddedTable, ...]:

@@ -6,6 +6,7 @@ comes before that in a Sequence is done first, and the bytes are written anew.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,12 @@ def read_rewriting(
         _stored(several) if several else None,
         read_composition() if composes else None,
     )
+
+
+@cache
+def compatible_forms() -> Forms:
+    """What NFKC does to characters before it composes."""
+    return _stored({c: form for c, form in _compatible().items() if c >= "\x80"})
 
 
 def _decomposes(forms: Mapping[str, str]) -> bool:

@@ -30,7 +30,7 @@ def rewritten(g: Graph, symbols: Value, starts: Value, tables: Rewriting, count:
         for table in tables.searched:
             written, begins = with_added(g, written, begins, table)
         if tables.forms is not None:
-            written, begins = _with_forms(g, written, begins, tables.forms)
+            written, begins = with_forms(g, written, begins, tables.forms)
         if tables.composition is not None:
             written, text = composed(g, written, decoded(g, written, begins), tables.composition)
             begins = look_up(g, text.at, text.starts)
@@ -41,7 +41,7 @@ def rewritten(g: Graph, symbols: Value, starts: Value, tables: Rewriting, count:
     return symbols, starts
 
 
-def _with_forms(g: Graph, symbols: Value, starts: Value, forms: Forms) -> tuple[Value, Value]:
+def with_forms(g: Graph, symbols: Value, starts: Value, forms: Forms) -> tuple[Value, Value]:
     """:param symbols: int32 [T + PADDED], UTF-8. :param starts: int32 [N]. :return: int32 [U + PADDED], int32 [N]."""
     text = decoded(g, symbols, starts)
     rows = look_up_pages(g, forms.rows, text.code_points, "row_of_form")
