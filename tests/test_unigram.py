@@ -173,7 +173,7 @@ def of_normalized_tokens() -> Tokenizer:
     """Added tokens that are looked for in the normalized text, beside those that are not, and bytes."""
     tokenizer = Tokenizer.from_str(of_bytes().to_str())
     tokenizer.add_tokens([AddedToken(of, normalized=True) for of in ("abc", "c\u2606d", "\u212b\ufb01", "[X]")])
-    tokenizer.add_special_tokens([AddedToken("<Sep>", normalized=False, lstrip=True, rstrip=True)])
+    tokenizer.add_special_tokens([AddedToken("<Sep>", normalized=False, lstrip=True)])
     return tokenizer
 
 
@@ -440,7 +440,7 @@ def test_added_tokens_in_normalized_text() -> None:
         "[",
         "X]",
     ]
-    parts += ["<Sep>", "<", "[PAD]", " ", "\u3000", "\u2603", "\u24d1", "e"]
+    parts += ["<Sep>", "<", "[PAD]", " ", "\u00a0", "\u07fd", "\u3000", "\u2603", "\u24d1", "e"]
     rng = random.Random(8)
     assert_exact("normalized tokens", ["".join(rng.choices(parts, k=rng.randint(1, 10))) for _ in range(5000)])
 
@@ -453,12 +453,13 @@ def test_added_tokens_in_normalized_text() -> None:
         ("words", "\xad\u200b", {}, "it holds white space or nothing"),
         ("words", "abc", {"single_word": True}, "single_word"),
         ("words", "abc", {"lstrip": True}, "lstrip of a normalized token"),
+        ("words", "abc", {"rstrip": True, "normalized": False}, "added token 'abc': rstrip before Precompiled"),
         ("normalized tokens", "\uff41bc", {}, "the same text once they are normalized"),
     ],
 )
 def test_added_tokens_that_are_refused(name: str, content: str, options: dict[str, bool], message: str) -> None:
     tokenizer = Tokenizer.from_str(TOKENIZERS[name]().to_str())
-    tokenizer.add_tokens([AddedToken(content, normalized=True, **options)])
+    tokenizer.add_tokens([AddedToken(content, **({"normalized": True} | options))])
     with pytest.raises(UnsupportedTokenizer, match=message):
         read_tokenizer(tokenizer)
 

@@ -85,6 +85,10 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     clusters = read_clusters(plan.behind[0]) if plan.has_clusters else None
     if clusters is not None:
         plan.check_clusters(clusters)
+        for token in tokens:
+            # White space and an accent are one cluster: what is stripped tells whether the accent is dropped.
+            if token["rstrip"]:
+                raise UnsupportedTokenizer(f"added token {token['content']!r}: rstrip before Precompiled")
     characters = read_characters(
         _with_spaces_alone(plan.normalizer(plan.behind), splits_spaces),
         clusters.several if clusters else (),
