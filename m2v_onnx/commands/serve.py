@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
         type=at_least_one,
         default=20,
         metavar="SECONDS",
-        help="until a request's headers must be there, and then its body (default: %(default)s)",
+        help="until a request's headers must be there, its body, and a new worker's models (default: %(default)s)",
     )
     parser.add_argument("--log-requests", action="store_true", help="write a line for each request, without its texts")
     add_location(parser)

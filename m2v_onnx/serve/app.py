@@ -95,7 +95,8 @@ class Application:
     def _open(self) -> None:
         for served in self._server.models.all:
             served.warm_up()
-        self._server.ready = True
+        with suppress(RuntimeError):  # the loop is closed: the server ends already
+            self._loop.call_soon_threadsafe(self._server.opened.set)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._server.work.close()
@@ -117,8 +118,6 @@ class Application:
             if route.method == "GET":
                 answer = await route.handle(call)
             else:
-                if not self._server.ready:
-                    raise Problem("starting", "the models are still opened: come back in a second")
                 answer = await self._post(route, call, protocol)
                 if counted:
                     self._server.metrics.answered(call.single, perf_counter() - began, call.tokens)
@@ -195,11 +194,25 @@ class Application:
                 raise Problem("overloaded", f"{metrics.running} requests are worked on: come back in a second")
             metrics.running += 1
             try:
+                if not self._server.ready:
+                    await self._opened()
                 return await route.handle(call)
             finally:
                 metrics.running -= 1
         finally:
             self._waiting -= held
+
+    async def _opened(self) -> None:
+        """Hold a request until the models are open: clients do not choose their worker, and another one may have said
+        that the server is ready.
+
+        :raises Problem: when it takes too long.
+        """
+        seconds = self._limits.seconds
+        try:
+            await asyncio.wait_for(self._server.opened.wait(), seconds)
+        except TimeoutError:
+            raise Problem("starting", f"the models are still opened after {seconds:g} seconds: come back") from None
 
     async def _in_time(self, reading: Awaitable[Read]) -> Read:
         """Wait for what a client sends. :raises TimeoutError: when it takes too long."""
