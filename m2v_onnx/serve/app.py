@@ -7,13 +7,12 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from threading import Thread
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from m2v_onnx.model import OnnxStaticModel
-from m2v_onnx.serve import openapi, page
-from m2v_onnx.serve.answers import JSON, Answer, dumps
+from m2v_onnx.serve.answers import Answer, dumps
 from m2v_onnx.serve.apis import cohere, house, kserve, ollama, openai, tei
 from m2v_onnx.serve.apis.route import Route
 from m2v_onnx.serve.call import Call, Server
@@ -31,6 +30,10 @@ ROUTES: tuple[Route, ...] = (
 SMALL_BODY = 1 << 16
 """Bytes of a body that does not count as waiting."""
 
+METRICS_AFTER = 1
+"""Seconds from a worker's start until prometheus_client is imported, where nobody asks for metrics before: 30 ms that a
+start need not wait for. Of several workers the parent has imported it, so that they share its memory."""
+
 _LATE = "a body took too long"
 
 Read = TypeVar("Read")
@@ -43,21 +46,33 @@ class Application:
 
     def __init__(self, settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
         metrics = Metrics()
+        if settings.workers > 1:
+            metrics.open()
         self._settings, self._limits = settings, settings.limits
         self._server = Server(settings, Models(models), metrics, Work(settings.threads, metrics))
         self._waiting = 0
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._paths: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
-        first = self._server.models.first.name
+
+        def document() -> Answer:
+            from m2v_onnx.serve import openapi  # here, as most servers are asked for neither
+
+            return Answer(dumps(openapi.document(routes, self._server.models.first.name, keys=bool(settings.keys))))
+
+        def for_people() -> Answer:
+            from m2v_onnx.serve import page
+
+            return Answer(page.content(routes, self._server.models, settings), headers=page.HEADERS)
+
         own = (
             Route(
                 method="GET", path="/openapi.json", style=tei_style, access="open", summary="This document",
-                handle=_constant(lambda: dumps(openapi.document(routes, first, keys=bool(settings.keys))), JSON),
+                handle=_constant(document),
             ),
             Route(
                 method="GET", path="/", style=tei_style, access="open", summary="A page for people",
-                handle=_constant(lambda: page.content(routes, self._server.models, settings), page.HEADERS),
+                handle=_constant(for_people),
             ),
         )  # fmt: skip
         routes = (*ROUTES, *own)
@@ -97,6 +112,10 @@ class Application:
             served.warm_up()
         with suppress(RuntimeError):  # the loop is closed: the server ends already
             self._loop.call_soon_threadsafe(self._server.opened.set)
+            sleep(METRICS_AFTER)
+            import prometheus_client  # noqa: F401  # in this thread, while requests are answered
+
+            self._loop.call_soon_threadsafe(self._server.metrics.open)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._server.work.close()
@@ -291,13 +310,13 @@ _PREFLIGHT = Route(
 )
 
 
-def _constant(make: Callable[[], bytes], headers: list[tuple[str, str]]) -> Callable[[Call], Any]:
+def _constant(make: Callable[[], Answer]) -> Callable[[Call], Any]:
     """A route whose answer is made when it is first asked for."""
     made: list[Answer] = []
 
     async def handle(call: Call) -> Answer:
         if not made:
-            made.append(Answer(make(), headers=headers))
+            made.append(make())
         return made[0]
 
     return handle
