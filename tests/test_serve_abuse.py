@@ -131,6 +131,32 @@ def test_clients_that_leave_in_the_middle_leave_nothing(server: Running) -> None
     assert fine(server)
 
 
+def test_a_client_that_does_not_read_is_let_go(server: Running) -> None:
+    """Its answer, some 10 MB and more than the system takes of it, is not held for longer than --timeout."""
+    body = json.dumps({"inputs": ["word " * 600] * 31}).encode()
+    before, answered = files(server), successes(server)
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.sendall(b"POST /embed_all HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        until(lambda: successes(server) > answered)
+        until(lambda: files(server) <= before)
+        with pytest.raises(ConnectionResetError):
+            deaf.makefile("rb").read()
+    assert fine(server)
+
+
+def successes(server: Running) -> float:
+    text = server.ask("/metrics").body.decode()
+    return sum(float(each) for each in re.findall(r"^te_request_success{.*} (\S+)$", text, re.MULTILINE))
+
+
+def files(server: Running) -> int:
+    """That a worker has open."""
+    (worker,) = server.workers()
+    return len([*Path(f"/proc/{worker}/fd").iterdir()])
+
+
 @pytest.mark.parametrize("told", [True, False], ids=["Content-Length", "chunked"])
 def test_a_huge_body_is_refused_and_not_kept(server: Running, told: bool) -> None:
     before = peak(server)

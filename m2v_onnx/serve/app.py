@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ from m2v_onnx.serve.models import Models
 from m2v_onnx.serve.problems import Problem, Style
 from m2v_onnx.serve.problems import tei as tei_style
 from m2v_onnx.serve.settings import Settings
+from m2v_onnx.serve.sockets import drop_stalled
 from m2v_onnx.serve.work import Work
 
 ROUTES: tuple[Route, ...] = (
@@ -50,7 +52,7 @@ class Application:
             metrics.open()
         self._settings, self._limits = settings, settings.limits
         self._server = Server(settings, Models(models), metrics, Work(settings.threads, metrics))
-        self._waiting = 0
+        self._waiting, self._guarded = 0, False
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._paths: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
@@ -95,12 +97,17 @@ class Application:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open the models in a thread: health answers meanwhile."""
         self._loop = loop
-        self._tick()
+        loop.call_soon(self._tick)  # when the loop runs, and the server listens
         Thread(target=self._open, daemon=True).start()
 
     def _tick(self) -> None:
-        """Each second: flush the counts, and give bodies up that take too long. A timer for each would cost more."""
+        """Each second: flush the counts, and give bodies up that take too long. A timer for each would cost more.
+
+        At first also look for the socket that listens, until it is there.
+        """
         self._server.metrics.flush()
+        if not self._guarded:
+            self._guarded = sys.platform != "linux" or drop_stalled(self._limits.seconds)
         late = perf_counter() - self._limits.seconds
         for task, began in self._reading.items():
             if began < late:
