@@ -458,6 +458,17 @@ def test_models_that_take_too_long_to_open(slow: Path, tmp_path: Path) -> None:
         assert fine(server)
 
 
+def test_models_that_a_worker_cannot_open_end_the_server(tmp_path: Path) -> None:
+    """Else it would hold requests in vain, and never be ready."""
+    script = tmp_path / "broken.py"
+    script.write_text(SLOW.replace("    number = 0", "    raise MemoryError('not enough')"))
+    with (
+        pytest.raises(AssertionError, match=r"not enough(.|\n)*crash loop"),
+        running(tmp_path, str(POTION_BUNDLE), command=(str(script),)),
+    ):
+        pass
+
+
 def test_a_worker_that_starts_later_than_another(slow: Path, tmp_path: Path) -> None:
     """One has said that the server is ready: no request is refused because it gets to the other."""
     number = 32

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 import sys
 import traceback
@@ -115,8 +116,12 @@ class Application:
         self._loop.call_later(1, self._tick)
 
     def _open(self) -> None:
-        for served in self._server.models.all:
-            served.warm_up()
+        try:
+            for served in self._server.models.all:
+                served.warm_up()
+        except Exception:
+            log.exception("the models cannot be opened, so this worker ends")
+            os._exit(1)  # from a thread; the server starts another one, and ends when that fails too
         with suppress(RuntimeError):  # the loop is closed: the server ends already
             self._loop.call_soon_threadsafe(self._server.opened.set)
             sleep(METRICS_AFTER)
