@@ -160,6 +160,18 @@ class Pooling:
         sums = self._side_by_side(times(low), times(both))
         return sums - self.count(factors) * self.offsets
 
+    def parts_product(self, ids: Value) -> Value:
+        """As ``product``, of one text of any length, without a branch for long ones: the weights are in two parts
+        (``Embedding.weight_parts``), 4 or 8 bytes a token in the graph itself.
+
+        :param ids: int64 [L]. :return: float32 [1, dim].
+        """
+        # Not of nothing: onnxruntime 1.18 has no such product.
+        padded_ids = self.g.concat([ids, np.array([self.padding_id])])
+        parts = self.g.op("Gather", self.g.constant(self.embedding.weight_parts, "weight_parts"), padded_ids)
+        sums = self.g.op("Gemm", parts.cast(np.float32), self.rows(self.codes(padded_ids)), transA=1)
+        return self.g.op("ReduceSum", sums, np.array([0]))
+
     def in_order(self, ids: Value, sums: Value | None = None) -> Value:
         """Add weighted rows one after the other, in the type that model2vec adds in.
 
