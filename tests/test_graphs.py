@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,7 @@ def test_bag(kind: str, grid_bytes: int | None, tmp_path: Path, monkeypatch: pyt
     embedding = EMBEDDINGS[kind]
     if grid_bytes:
         monkeypatch.setattr(pooling, "GRID_BYTES", grid_bytes)
+        monkeypatch.setattr(pooling, "UNSORTED_BYTES", grid_bytes)
     run = opened(bag_graph(embedding, {}), embedding, tmp_path)
     for lengths in SHAPES.values():
         texts = random_texts(lengths)
@@ -381,6 +383,26 @@ def test_no_texts(tmp_path: Path, precision: str) -> None:
     run = opened(bag_graph(embedding, {}), embedding, tmp_path)
     none = np.zeros(0, np.int64)
     assert run(["sentence_embedding"], input_ids=none, offsets=none)[0].shape == (0, DIM)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_query_takes_no_branch_at_any_length(tmp_path: Path, precision: str, mapped: bool) -> None:
+    """Of one word again and again, of all, and of small ones among large ones: how float32 rounds differs."""
+    source = make_embedding(dim=256, mapped=mapped, normalize=True)
+    # Lengths as in real tables, and more: the largest row is 500 times the smallest.
+    table = source.table * np.geomspace(0.02, 10, len(source.table), dtype=np.float32)[:, None]
+    embedding = stored_as(replace(source, table=table), precision)
+    graph = one_graph(embedding, {})
+    assert not {"If", "Loop"} & {node.op_type for node in graph.graph.node}
+    run = opened(graph, embedding, tmp_path)
+    rng = np.random.default_rng(3)
+    known = np.delete(np.arange(ROWS), UNK)
+    for length in (1, 2, 16, 97, 512, 3000):
+        texts = [np.full(length, i) for i in known[:: ROWS // 6]]
+        texts += [rng.choice(known, length), np.where(np.arange(length) % 9, known[0], known[-1])]
+        for ids in texts:
+            assert_near(run(None, input_ids=ids)[0], reference_vectors(embedding, [ids.tolist()]))
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8", "int4"])

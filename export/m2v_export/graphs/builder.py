@@ -329,7 +329,8 @@ class Graph:
         """The finished model, checked."""
         graph = self._levels[0].proto("m2v_onnx", {n: t for n, t in self._told.items() if n not in self._renamed})
         constants = {value.name for value in self._constants.values()}
-        graph.initializer.extend(t for name, t in self._initializers.items() if name not in constants)
+        used = _inputs(graph)
+        graph.initializer.extend(t for name, t in self._initializers.items() if name in used - constants)
         _distribute(graph, {name: t for name, t in self._initializers.items() if name in constants})
         kept = {"", *self._initializers, *(info.name for infos in (graph.input, graph.output) for info in infos)}
         kept -= {name for name in constants if name.rsplit("/", 1)[-1].startswith(f"{UNNAMED}_")}

@@ -17,6 +17,9 @@ FLOAT32 = np.dtype(np.float32)
 TABLE_DTYPES = ("float32", "float16", "int8")
 """Of sources; ours may be int4 too, two values a byte."""
 
+PART_BITS = 4
+"""Bits of a weight's first part: times codes of 8 bits, thousands of them add up in float32 without rounding."""
+
 INT4_OFFSET = 7.5
 """The 16 codes of int4, 0 to 15, stand for -7.5 to 7.5: a level more than with a code for zero."""
 
@@ -92,6 +95,22 @@ class Embedding:
         return np.concatenate([of_tokens[: self.padding_id], [value], of_tokens[self.padding_id + 1 :]]).astype(
             of_tokens.dtype
         )
+
+    @property
+    def weight_parts(self) -> Array:
+        """Each weight cut into its ``PART_BITS`` highest bits and the rest.
+
+        Sums of codes times the first part have no rounding, but where weights differ much. Sums of codes times the
+        second are too small for theirs to count. So float32 products of any length come as near as is asked.
+
+        :return: the weights' dtype [tokens or one more, 2]; each row adds up to the weight exactly, ``padding_id``'s
+            to 0.
+        """
+        assert self.weights is not None
+        weights = self._for_padding(self.weights, 0)
+        digits, exponents = np.frexp(weights)
+        first = np.ldexp(np.rint(np.ldexp(digits, PART_BITS)), exponents - PART_BITS).astype(weights.dtype)
+        return np.stack([first, weights - first], axis=1)
 
     def outside(self) -> Outside:
         """The stored tensors, in the order that they have in the file."""
