@@ -79,7 +79,7 @@ def potion_bundle() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, kind in [*KINDS.items()]:
             read_tables = once(
-                kind.read_tables, lambda tokenizer, _: (tokenizer.to_str(), tokenizer.encode_special_tokens)
+                kind.read_tables, lambda tokenizer, config: (json.dumps(config), tokenizer.encode_special_tokens)
             )
             patch.setitem(KINDS, name, TokenizerKind(read_tables, kind.build_ids))
         characters = once(probe.read_characters, _parts)

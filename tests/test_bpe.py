@@ -2,8 +2,10 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,14 @@ from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer
 from m2v_export.text.bpe import BpeTables, build_ids, read_tables
 from m2v_export.text.bpe.characters import read_characters
 from m2v_export.text.bpe.expressions import DEEPSEEK, EXPRESSIONS, GPT2
+from m2v_export.text.bpe.few import MOST_ROUNDS
 from m2v_export.text.bpe.merges import last_merges
 from m2v_export.text.bpe.tokenize import begins_of
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
 from m2v_export.text.stages.cut import decode_and_cut
 from m2v_export.text.tables.probe import SURROGATES
 from m2v_onnx.ort import onnxruntime as ort
+from m2v_onnx.vectors.by_graph import pack
 from tests.conftest import CORPUS
 from tests.text_helpers import graph_ids, reference_ids, run_on_texts, session_of
 from tests.texts import TEXTS
@@ -260,6 +264,57 @@ def test_long_words() -> None:
     words = ["a" * n for n in (2, 15, 16, 17, 100, 3000)] + ["ab" * 500, "漢字" * 300, "é" * 257]
     words += ["".join(rng.choices("etaoinshrdlu", k=2000)) for _ in range(5)]
     assert_exact("GPT-2", [*words, " ".join(words), *CORPUS[:50]])
+
+
+def made_of(letters: str, rng: random.Random) -> Tokenizer:
+    """Merges as training makes them: each of tokens that are there already, so that ranks tell what comes first."""
+    vocab = {token: i for i, token in enumerate(ALPHABET)}
+    tokens, merges = [*letters], list[tuple[str, str]]()
+    while len(merges) < 30:
+        pair = rng.choice(tokens), rng.choice(tokens)
+        if pair[0] + pair[1] not in vocab:
+            vocab[pair[0] + pair[1]] = len(vocab)
+            tokens.append(pair[0] + pair[1])
+            merges.append(pair)
+    tokenizer = Tokenizer(models.BPE(vocab, merges))
+    tokenizer.pre_tokenizer = byte_level(GPT2)
+    return tokenizer
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_runs_of_tokens_beside_their_likes(seed: int) -> None:
+    """All pairs of the lowest rank at once, where pairs overlap and where they do not."""
+    rng = random.Random(seed)
+    letters = "abc"[: 1 + seed % 3]
+    tokenizer = made_of(letters, rng)
+    its = read_tables(tokenizer, json.loads(tokenizer.to_str()))
+    assert not its.merges.early
+    words = ["".join(rng.choice(letters) * rng.randint(1, 30) for _ in range(rng.randint(1, 8))) for _ in range(600)]
+    # Batches of more and of fewer symbols than merge_few takes.
+    for batch in (1, 256):
+        session = session_with(its)
+        assert graph_ids(session, words[: 60 * batch], batch) == reference_ids(tokenizer, words[: 60 * batch], None)
+
+
+@pytest.mark.parametrize("word", ["b" + "a" * 1500, "ab" * 750, "a" * 1500, ("b" + "a" * 29) * 50])
+def test_runs_take_few_rounds(tmp_path: Path, word: str) -> None:
+    """Not one for each pair: a long one would take a tenth of a second."""
+    vocab = {token: i for i, token in enumerate([*ALPHABET, "ba", "aa", "aaaa"])}
+    tokenizer = Tokenizer(models.BPE(vocab, [("b", "a"), ("a", "a"), ("aa", "aa")]))
+    tokenizer.pre_tokenizer = byte_level(GPT2)
+    g = Graph()
+    utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
+    its = read_tables(tokenizer, json.loads(tokenizer.to_str()))
+    g.output(build_ids(g, utf8, offsets, its, Limits.of(None, 6, None))[0], "input_ids")
+    options = ort.SessionOptions()
+    options.enable_mem_pattern, options.enable_profiling = False, True
+    options.profile_file_prefix = str(tmp_path / "profile")
+    session = ort.InferenceSession(g.model({}).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    (ids,) = session.run(None, dict(zip(("utf8", "offsets"), pack([word]), strict=True)))
+    assert ids.tolist() == tokenizer.encode(word).ids
+    events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+    rounds = Counter(event["name"] for event in events if event["name"].startswith("merges/"))
+    assert max(rounds.values()) < 3 * MOST_ROUNDS
 
 
 def test_no_texts_and_the_unknown_token() -> None:

@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -342,9 +342,14 @@ def test_what_characters_do_to_their_neighbours() -> None:
     assert {"A\u0300", "u\u0308\u0304"} <= {*clusters.several}
 
 
-def test_a_double_array_finds_its_pieces_and_no_others() -> None:
+@pytest.mark.parametrize("all_ways", [False, True])
+def test_a_double_array_finds_its_pieces_and_no_others(all_ways: bool) -> None:
+    """:param all_ways: no node goes on in one way alone, so that none fills a gap between the others."""
     rng = random.Random(1)
-    pieces = {tuple(rng.choices(range(1, 60), weights=range(60, 1, -1), k=rng.randint(1, 7))) for _ in range(5000)}
+    if all_ways:
+        pieces = {*product(range(1, 4), repeat=7)}
+    else:
+        pieces = {tuple(rng.choices(range(1, 60), weights=range(60, 1, -1), k=rng.randint(1, 7))) for _ in range(5000)}
     trie = build_double_array(sorted(pieces), 60)
     nodes = dict(zip(sorted(pieces), trie.nodes.tolist(), strict=True))
     prefixes = {piece[:end] for piece in pieces for end in range(len(piece) + 1)}
