@@ -469,6 +469,14 @@ def test_added_tokens_that_are_refused(name: str, content: str, options: dict[st
         read_tokenizer(tokenizer)
 
 
+def test_marks_in_pieces_that_change_their_places_are_refused() -> None:
+    """BertNormalizer sorts marks that it does not know as accents."""
+    config = json.loads(minishlab().to_str())
+    config["model"]["vocab"].append(["a\u302e", -1.0])
+    with pytest.raises(UnsupportedTokenizer, match=r"place of marks, which are in pieces, such as U\+302E"):
+        read_tokenizer(Tokenizer.from_str(json.dumps(config)))
+
+
 def test_white_space_that_is_stripped_and_ends_no_word_is_refused() -> None:
     tokenizer = Tokenizer.from_str(of_sentences().to_str())
     tokenizer.normalizer = normalizers.Sequence([normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()])

@@ -51,6 +51,15 @@ class Plan:
         return any(step["type"] == "Strip" for step in self.behind)
 
     @property
+    def sorts_marks(self) -> bool:
+        """Whether marks change their places that are not taken away."""
+        return any(
+            step["type"] == "BertNormalizer"
+            and (step["lowercase"] if step["strip_accents"] is None else step["strip_accents"])
+            for step in self.behind
+        )
+
+    @property
     def has_clusters(self) -> bool:
         return bool(self.behind) and self.behind[0]["type"] == "Precompiled"
 

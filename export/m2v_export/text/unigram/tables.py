@@ -13,6 +13,7 @@ from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import added_table, check_different, check_strips, kept_tokens
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
 from m2v_export.text.tables.graphemes import read_clusters
+from m2v_export.text.tables.marks import moving_marks
 from m2v_export.text.tables.normalization import Normalization, loose_byte, loose_bytes, read_codes
 from m2v_export.text.tables.probe import Characters, Kind, read_characters
 from m2v_export.text.tables.utf8 import NEVER_BYTES, SYMBOLS, byte_token
@@ -111,6 +112,8 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         counts.update(map(loose_byte, byte_ids))
         inner += map(loose_byte, byte_ids)
     alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
+    if plan.sorts_marks:
+        _check_marks(alphabet, becomes_bytes=byte_ids is not None)
     symbols = {c: i + 1 for i, (c, _) in enumerate(counts.most_common())}
     pieces = read_pieces(
         [(piece if piece in met else "", score) for piece, score in vocabulary],
@@ -196,6 +199,14 @@ def _with_bytes(characters: Characters, known: Set[str], flagged: Iterable[str])
     forms = {c: spelled(characters.form(c)) for c in asked}
     forms = {c: form for c, form in forms.items() if form != c}
     return replace(characters, forms=forms, clusters={c: spelled(form) for c, form in characters.clusters.items()})
+
+
+def _check_marks(alphabet: Alphabet, *, becomes_bytes: bool) -> None:
+    """The graph does not sort marks. What is in no piece is unknown in every order."""
+    moving = moving_marks(sorted(alphabet.codes))
+    if moving or becomes_bytes:
+        where = "become bytes" if becomes_bytes else f"are in pieces, such as U+{ord(moving[0]):04X}"
+        raise UnsupportedTokenizer(f"normalizer: BertNormalizer changes the place of marks, which {where}")
 
 
 def _check_unknown(ids: Mapping[str, int], pieces: Pieces, unknown: str) -> None:
