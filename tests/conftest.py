@@ -119,9 +119,9 @@ def once(function: Callable[..., T], key: Callable[..., object]) -> Callable[...
     return call
 
 
-def _parts(tokenizer: Tokenizer, clusters: Sequence[str] = ()) -> object:
+def _parts(tokenizer: Tokenizer, clusters: Sequence[str] = (), of_ascii: Tokenizer | None = None) -> object:
     """What decides on a tokenizer's characters."""
-    parts = tokenizer.normalizer, tokenizer.pre_tokenizer
+    parts = tokenizer.normalizer, tokenizer.pre_tokenizer, of_ascii and of_ascii.normalizer
     return [part and part.__getstate__() for part in parts], clusters
 
 
