@@ -2,15 +2,19 @@
 
     python -m benchmarks.ways BUNDLE [--rounds 20]
 
-It times text.onnx and `tokenizers` on the same batches of English texts of ../shared, each side in turn: the CPU time
-of one thread, so that other work on the machine counts less; of each batch the least of all rounds. The costs are
-fitted to these times (least squares of their relative errors, nothing below zero). At the end: how often the way that
-the fitted costs choose is the slower one, and by how much.
+It times text.onnx and `tokenizers` on the same batches of ../shared, English and multilingual. All is in turn, a batch
+on both ways side by side, so that both have the same neighbours on a machine that others use too; which one is first
+changes from round to round. A time is the CPU time of the process, and of each batch the least of all rounds counts.
+
+Half of the batches make the costs (least squares of their relative errors, nothing below zero). The other half tell
+what the choice by these costs is worth, and that by the costs which the package has: how often it is the slower way,
+and how much more time all batches take than if each went the faster way.
 """
 
 import argparse
 import itertools
 import os
+import random
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -22,35 +26,46 @@ import numpy.typing as npt
 
 from benchmarks.shared import lines, need_shared
 from m2v_onnx import OnnxStaticModel
-from m2v_onnx.vectors.costs import Cost, Ways
+from m2v_onnx.models.bundle import read_bundle
+from m2v_onnx.vectors.costs import Cost, Ways, ways_of
 
 COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 JOINED = (1, 5)
 """Sentences that are one text."""
 
+CORPORA = ("sentences_en.txt", "multilingual.txt")
+
 SAMPLES = 4
-"""Batches of each size."""
+"""Batches of each size and corpus: every other one is for the costs."""
+
+NEAR = 1.05
+"""Times that differ by less are the same: as much as the least of some rounds moves."""
 
 
 def batches() -> list[list[str]]:
-    texts = itertools.cycle(line for line in lines("sentences_en.txt") if line)
-    return [
-        [" ".join(itertools.islice(texts, joined)) for _ in range(count)]
-        for joined in JOINED
-        for count in COUNTS
-        for _ in range(SAMPLES)
-    ]
+    found = []
+    for corpus in CORPORA:
+        shuffled = [line for line in lines(corpus) if line]
+        random.Random(1).shuffle(shuffled)
+        texts = itertools.cycle(shuffled)
+        found += [
+            [" ".join(itertools.islice(texts, joined)) for _ in range(count)]
+            for joined in JOINED
+            for count in COUNTS
+            for _ in range(SAMPLES)
+        ]
+    return found
 
 
 def times(bundle: Path, some: list[list[str]], rounds: int) -> npt.NDArray[np.float64]:
     """:return: float64 [2, batches], microseconds of the graph and of the library."""
     models = [OnnxStaticModel.from_pretrained(bundle, tokenizer=way, threads=1) for way in ("graph", "tokenizers")]
     least = np.full((len(models), len(some)), np.inf)
-    for _ in range(rounds):
+    for turn in range(rounds):
         for number, batch in enumerate(some):
-            for side, model in enumerate(models):
+            for side in (0, 1) if turn % 2 else (1, 0):
                 begin = time.process_time()
-                model.encode(batch)
+                models[side].encode(batch)
                 least[side, number] = min(least[side, number], time.process_time() - begin)
     return least * 1e6
 
@@ -78,13 +93,29 @@ def main() -> None:
     some = batches()
     took = times(options.bundle, some, options.rounds)
     sizes = np.array([(1, len(batch), sum(map(len, batch))) for batch in some], np.float64)
-    ways = Ways(*(fitted(sizes, of) for of in took))
+    ways = Ways(*(fitted(sizes[::2], of[::2]) for of in took))
     print(ways)
     for characters in (20, 80, 400):
         print(f"tokenizers is the faster one for up to {ways.most_texts(characters)} texts of {characters} characters")
+    kind = read_bundle(options.bundle)
+    assert kind is not None, f"{options.bundle} is no bundle"
+    for name, judged in (("these costs", ways), ("the package's costs", ways_of(kind.kind))):
+        print(name, "on other batches:", worth(judged, some[1::2], took[:, 1::2]))
+
+
+def worth(ways: Ways, some: list[list[str]], took: npt.NDArray[np.float64]) -> str:
+    """:param took: float64 [2, batches], of the graph and of the library."""
     chosen = np.array([ways.library_is_faster(len(batch), sum(map(len, batch))) for batch in some], int)
-    slower = took[chosen, np.arange(len(some))] / took.min(0)
-    print(f"{np.mean(slower > 1):.0%} of the batches take the slower way, {slower.max():.2f} times as long at most")
+    its, least = took[chosen, np.arange(len(some))], took.min(0)
+    slower = its > NEAR * least
+    alone = ", ".join(
+        f"{way} alone {of.sum() / least.sum() - 1:.1%}" for way, of in zip(("graph", "library"), took, strict=True)
+    )
+    return (
+        f"{slower.mean():.0%} of {len(some)} take a way that is slower by more than {NEAR - 1:.0%};"
+        f" all take {its.sum() / least.sum() - 1:.1%} more time than the faster ways ({alone});"
+        f" a single one at most {(its / least).max():.2f} times as much"
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from m2v_export.text.stages.code_points import look_up_pages
 from m2v_export.text.stages.cut import cut
 from m2v_export.text.stages.decode import decode
 from m2v_export.text.stages.hashing import HashTable
+from m2v_export.text.stages.normalize import codes as normalize_codes
 from m2v_export.text.stages.normalize.added import mark_added, may_begin
 from m2v_export.text.stages.normalize.codes import codes_of
 from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM
@@ -27,7 +28,7 @@ from m2v_export.text.stages.truncate import drop, truncate
 from m2v_export.text.stages.words import WholeWords, WordPlaces, begin_at, split_words
 from m2v_export.text.tables import probe
 from m2v_export.text.tables.added import added_table
-from m2v_export.text.tables.alphabet import Alphabet
+from m2v_export.text.tables.alphabet import DROPPED, Alphabet
 from m2v_export.text.tables.hashing import Bits, build, build_by_remainders
 from m2v_export.text.tables.pages import MOST_SAID, paged
 from m2v_export.text.tables.probe import CODE_POINTS, Characters, Kind
@@ -463,3 +464,29 @@ def test_kinds_of_characters() -> None:
         Kind.SEPARATOR,
     ]
     assert characters.form("ÀB漢 한\x00ﬁİ") == "ab漢 \u1112\u1161\u11ab" + "ﬁi"
+
+
+def test_characters_that_become_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side, or put between the others: nothing else differs than what is dropped."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(0, 19, 40)
+    expansions = np.where(np.arange(18) < sizes[:, None], rng.integers(0, 99, (40, 18)), DROPPED).astype(np.int32)
+    codes = np.where(rng.random(3000) < 0.8, rng.integers(-1, 99, 3000), DROPPED + rng.integers(0, 41, 3000))
+    codes[-2:] = 5, -1
+    starts = np.array([0, 0, 1, 7, 7, 1500, 2998], np.int32)
+    texts = []
+    for narrow in (3, 18):
+        monkeypatch.setattr(normalize_codes, "NARROW", narrow)
+        written, begins = run_on_arrays(
+            lambda g, codes, starts: normalize_codes._expanded(g, codes, starts, expansions),
+            codes.astype(np.int32),
+            starts,
+        )
+        texts.append([part[part != DROPPED].tolist() for part in np.split(written, begins)])
+        assert len(written) < 3 * len(codes) or narrow == 18
+    assert texts[0] == texts[1]
+    its = [[code] if code <= DROPPED else expansions[code - DROPPED - 1].tolist() for code in codes.tolist()]
+    assert texts[0] == [
+        [code for codes in its[begin:end] for code in codes if code != DROPPED]
+        for begin, end in pairwise([0, *starts.tolist(), len(codes)])
+    ]

@@ -9,7 +9,7 @@ with it what is dropped: accents, controls. Bytes that are no UTF-8 become U+FFF
 import numpy as np
 import numpy.typing as npt
 
-from m2v_export.graphs.arrays import any_of, keep, later, look_up, places_of_all, places_where
+from m2v_export.graphs.arrays import any_of, keep, later, look_up, places_of_all, places_where, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.code_points import code_points_at, look_up_pages
 from m2v_export.text.stages.normalize.added import mark_added, may_begin, without_dropped
@@ -238,15 +238,21 @@ def _spelled(g: Graph, symbols: Value, codes: Value, loose_bytes: npt.NDArray[np
     return g.op("Where", within, look_up(g, g.constant(loose_bytes, "loose_bytes"), symbols), codes).sized_as(codes)
 
 
+NARROW = 4
+"""Codes of a character up to which all are written out side by side, those of one code too."""
+
+
 def _expanded(g: Graph, codes: Value, starts: Value, expansions: npt.NDArray[np.int32]) -> tuple[Value, Value]:
     """Write out the characters that become several, Hangul syllables above all.
 
     :param codes: int32 [C]. :param starts: int32 [N].
     :param expansions: int32 [characters, most codes].
-    :return: int32 [C * most codes], int32 [N]: codes, some of them DROPPED.
+    :return: int32 [D], int32 [N]: codes, some of them DROPPED, and where texts begin.
     """
     # Row 0 is for all others, which have one code, their own.
     row = g.op("Max", codes - DROPPED, np.array([0], np.int32))
+    if expansions.shape[1] > NARROW:
+        return _put_between(g, codes, starts, row, expansions)
     columns = []
     for i, column in enumerate(expansions.T):
         table = np.concatenate([[DROPPED], column]).astype(np.int32)
@@ -254,3 +260,28 @@ def _expanded(g: Graph, codes: Value, starts: Value, expansions: npt.NDArray[np.
     columns[0] = g.op("Where", row > 0, columns[0], codes)
     grid = g.concat([column.unsqueeze(1) for column in columns], axis=1).reshape(-1)
     return grid, starts * len(columns)
+
+
+def _put_between(
+    g: Graph, codes: Value, starts: Value, row: Value, expansions: npt.NDArray[np.int32]
+) -> tuple[Value, Value]:
+    """As ``_expanded``, where few characters become many codes, as Arabic ligatures do: only these take more room.
+
+    :param row: int32 [C], the expansion of each code, counted from 1; 0 for none.
+    """
+    most = expansions.shape[1]
+    sizes = np.maximum((expansions != DROPPED).sum(axis=1), 1).astype(np.int32)
+    several = places_where(g, row > 0)
+    rows = look_up(g, row, several) - 1
+    more = look_up(g, g.constant(sizes - 1, "expansion_sizes"), rows)
+    before = g.op("CumSum", g.op("ScatterElements", zeros_like(codes), several, more), np.array(0), exclusive=1)
+    here = places_of_all(g, codes) + before.of_rank(1)
+    last = look_up(g, here, here.size() - 1)
+    moved = g.op("Expand", np.array([DROPPED], np.int32), last.cast(np.int64) + 1).of_rank(1)
+    moved = g.op("ScatterElements", moved, here, codes)
+    column = np.arange(most, dtype=np.int32)
+    its = look_up(g, g.constant(expansions.reshape(-1), "expansions"), (rows.unsqueeze(1) * most + column).reshape(-1))
+    places = (look_up(g, here, several).unsqueeze(1) + column).reshape(-1)
+    is_one = (more.unsqueeze(1) >= column).reshape(-1)
+    moved = g.op("ScatterElements", moved, keep(g, places, is_one), keep(g, its, is_one)).of_rank(1)
+    return moved, look_up(g, here, starts)
