@@ -79,7 +79,7 @@ def potion_bundle() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, kind in [*KINDS.items()]:
             read_tables = once(
-                kind.read_tables, lambda tokenizer, _: (tokenizer.to_str(), tokenizer.encode_special_tokens)
+                kind.read_tables, lambda tokenizer, config: (json.dumps(config), tokenizer.encode_special_tokens)
             )
             patch.setitem(KINDS, name, TokenizerKind(read_tables, kind.build_ids))
         characters = once(probe.read_characters, _parts)
@@ -119,9 +119,9 @@ def once(function: Callable[..., T], key: Callable[..., object]) -> Callable[...
     return call
 
 
-def _parts(tokenizer: Tokenizer, clusters: Sequence[str] = ()) -> object:
+def _parts(tokenizer: Tokenizer, clusters: Sequence[str] = (), of_ascii: Tokenizer | None = None) -> object:
     """What decides on a tokenizer's characters."""
-    parts = tokenizer.normalizer, tokenizer.pre_tokenizer
+    parts = tokenizer.normalizer, tokenizer.pre_tokenizer, of_ascii and of_ascii.normalizer
     return [part and part.__getstate__() for part in parts], clusters
 
 

@@ -2,40 +2,47 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from m2v_export.graphs.builder import Graph
+from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer
 from m2v_export.text.bpe import BpeTables, build_ids, read_tables
-from m2v_export.text.bpe.expressions import EXPRESSIONS, GPT2
+from m2v_export.text.bpe.characters import read_characters
+from m2v_export.text.bpe.expressions import DEEPSEEK, EXPRESSIONS, GPT2
+from m2v_export.text.bpe.few import MOST_ROUNDS
 from m2v_export.text.bpe.merges import last_merges
+from m2v_export.text.bpe.tokenize import begins_of
 from m2v_export.text.samples import code_point_texts, fuzzed_texts, invalid_texts
+from m2v_export.text.stages.cut import decode_and_cut
 from m2v_export.text.tables.probe import SURROGATES
 from m2v_onnx.ort import onnxruntime as ort
+from m2v_onnx.vectors.by_graph import pack
 from tests.conftest import CORPUS
-from tests.text_helpers import graph_ids, reference_ids, session_of
+from tests.text_helpers import graph_ids, reference_ids, run_on_texts, session_of
 from tests.texts import TEXTS
 
-_, QWEN, LLAMA, QWEN35 = EXPRESSIONS
+_, QWEN, LLAMA, QWEN35, GPT4O = EXPRESSIONS
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
-def byte_level(expression: str) -> pre_tokenizers.PreTokenizer:
-    if expression == GPT2:
+def byte_level(*expressions: str) -> pre_tokenizers.PreTokenizer:
+    if expressions == (GPT2,):
         return pre_tokenizers.ByteLevel(add_prefix_space=False)
-    split = pre_tokenizers.Split(Regex(expression), "isolated")
-    return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    splits = [pre_tokenizers.Split(Regex(expression), "isolated") for expression in expressions]
+    return pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def trained(expression: str) -> Tokenizer:
+def trained(*expressions: str) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = byte_level(expression)
+    tokenizer.pre_tokenizer = byte_level(*expressions)
     trainer = trainers.BpeTrainer(
         vocab_size=1200, initial_alphabet=ALPHABET, special_tokens=["<|end|>", "<|x"], show_progress=False
     )
@@ -103,6 +110,27 @@ def like_qwen35() -> Tokenizer:
     return trained(QWEN35)
 
 
+@cache
+def like_deepseek() -> Tokenizer:
+    """Three expressions, one after the other."""
+    return trained(*DEEPSEEK)
+
+
+@cache
+def like_gpt4o() -> Tokenizer:
+    """Cases matter."""
+    return trained(GPT4O)
+
+
+@cache
+def like_claude() -> Tokenizer:
+    """NFKC, and here a blank before each text, too."""
+    tokenizer = trained(GPT2)
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return tokenizer
+
+
 TOKENIZERS = {
     "GPT-2": like_gpt2,
     "Qwen": like_qwen,
@@ -110,6 +138,9 @@ TOKENIZERS = {
     "RoBERTa": like_roberta,
     "ModernBERT": like_modernbert,
     "Qwen 3.5": like_qwen35,
+    "DeepSeek": like_deepseek,
+    "GPT-4o": like_gpt4o,
+    "Claude": like_claude,
 }
 
 
@@ -155,7 +186,7 @@ def test_texts(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["GPT-2", "Llama 3", "Qwen 3.5"])
+@pytest.mark.parametrize("name", ["GPT-2", "Llama 3", "Qwen 3.5", "DeepSeek", "GPT-4o", "Claude"])
 def test_every_code_point(name: str) -> None:
     """A third of them; the export checks them all."""
     assert_exact(name, list(code_point_texts())[::3])
@@ -168,6 +199,35 @@ def test_where_words_begin(name: str) -> None:
     parts += [" ", "  ", "\t", "\u00a0", "\n", "\r\n", "\u0085", "\u2028", "<|end|>", "<|x", "\u0301", "\u0903", "😀"]
     rng = random.Random(4)
     assert_exact(name, ["".join(rng.choices(parts, k=rng.randint(1, 9))) for _ in range(6000)])
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        (
+            "DeepSeek",
+            ["!", "$", "«", "\\", "a", "Z", "é", "\u0301", "\x00", "\u200b", " ", "\n", "漢", "・", "\u3040", "12"],
+        ),
+        ("GPT-4o", ["\n", "\r", "/", "!", "\u0301", " ", "a"]),
+        ("GPT-4o", ["'", "s", "'s", "x", "'ll", "'S", "'ſ", "\u0301", "E"]),
+        ("GPT-4o", ["a", "A", "漢", "\u0301", "ʰ", "B", "b", "ǅ", " ", "!"]),
+    ],
+)
+def test_what_one_expression_tells_apart(name: str, parts: list[str]) -> None:
+    """Where words begin in the graph, against the pre-tokenizer itself, of short parts in every order."""
+    tokenizer = TOKENIZERS[name]()
+    rng = random.Random(7)
+    texts = ["".join(rng.choices(parts, k=rng.randint(1, 14))) for _ in range(5000)]
+
+    def build(g: Graph, utf8: Value, offsets: Value) -> list[Value]:
+        symbols, offsets = decode_and_cut(g, utf8, offsets, None)
+        text = read_characters(g, symbols, offsets, tables(name))
+        return [begins_of(g, text, tables(name)), text.starts]
+
+    marks, starts = run_on_texts(build, texts)
+    for text, start in zip(texts, starts.tolist(), strict=True):
+        due = [begin for _, (begin, _) in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
+        assert np.flatnonzero(marks[start : start + len(text)]).tolist() == due, repr(text)
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
@@ -204,6 +264,57 @@ def test_long_words() -> None:
     words = ["a" * n for n in (2, 15, 16, 17, 100, 3000)] + ["ab" * 500, "漢字" * 300, "é" * 257]
     words += ["".join(rng.choices("etaoinshrdlu", k=2000)) for _ in range(5)]
     assert_exact("GPT-2", [*words, " ".join(words), *CORPUS[:50]])
+
+
+def made_of(letters: str, rng: random.Random) -> Tokenizer:
+    """Merges as training makes them: each of tokens that are there already, so that ranks tell what comes first."""
+    vocab = {token: i for i, token in enumerate(ALPHABET)}
+    tokens, merges = [*letters], list[tuple[str, str]]()
+    while len(merges) < 30:
+        pair = rng.choice(tokens), rng.choice(tokens)
+        if pair[0] + pair[1] not in vocab:
+            vocab[pair[0] + pair[1]] = len(vocab)
+            tokens.append(pair[0] + pair[1])
+            merges.append(pair)
+    tokenizer = Tokenizer(models.BPE(vocab, merges))
+    tokenizer.pre_tokenizer = byte_level(GPT2)
+    return tokenizer
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_runs_of_tokens_beside_their_likes(seed: int) -> None:
+    """All pairs of the lowest rank at once, where pairs overlap and where they do not."""
+    rng = random.Random(seed)
+    letters = "abc"[: 1 + seed % 3]
+    tokenizer = made_of(letters, rng)
+    its = read_tables(tokenizer, json.loads(tokenizer.to_str()))
+    assert not its.merges.early
+    words = ["".join(rng.choice(letters) * rng.randint(1, 30) for _ in range(rng.randint(1, 8))) for _ in range(600)]
+    # Batches of more and of fewer symbols than merge_few takes.
+    for batch in (1, 256):
+        session = session_with(its)
+        assert graph_ids(session, words[: 60 * batch], batch) == reference_ids(tokenizer, words[: 60 * batch], None)
+
+
+@pytest.mark.parametrize("word", ["b" + "a" * 1500, "ab" * 750, "a" * 1500, ("b" + "a" * 29) * 50])
+def test_runs_take_few_rounds(tmp_path: Path, word: str) -> None:
+    """Not one for each pair: a long one would take a tenth of a second."""
+    vocab = {token: i for i, token in enumerate([*ALPHABET, "ba", "aa", "aaaa"])}
+    tokenizer = Tokenizer(models.BPE(vocab, [("b", "a"), ("a", "a"), ("aa", "aa")]))
+    tokenizer.pre_tokenizer = byte_level(GPT2)
+    g = Graph()
+    utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
+    its = read_tables(tokenizer, json.loads(tokenizer.to_str()))
+    g.output(build_ids(g, utf8, offsets, its, Limits.of(None, 6, None))[0], "input_ids")
+    options = ort.SessionOptions()
+    options.enable_mem_pattern, options.enable_profiling = False, True
+    options.profile_file_prefix = str(tmp_path / "profile")
+    session = ort.InferenceSession(g.model({}).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    (ids,) = session.run(None, dict(zip(("utf8", "offsets"), pack([word]), strict=True)))
+    assert ids.tolist() == tokenizer.encode(word).ids
+    events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+    rounds = Counter(event["name"] for event in events if event["name"].startswith("merges/"))
+    assert max(rounds.values()) < 3 * MOST_ROUNDS
 
 
 def test_no_texts_and_the_unknown_token() -> None:
@@ -257,7 +368,7 @@ def test_merges_that_never_happen_are_left_out() -> None:
     [
         ({"model": {"dropout": 0.1}}, "model: dropout"),
         ({"model": {"end_of_word_suffix": "</w>"}}, "model: end_of_word_suffix"),
-        ({"normalizer": {"type": "NFKC"}}, "normalizer: NFKC"),
+        ({"normalizer": {"type": "NFKD"}}, "normalizer: NFKD"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "expected ByteLevel or Split and ByteLevel, got Whitespace"),
         ({"pre_tokenizer": {"use_regex": False}}, "expected ByteLevel or Split and ByteLevel"),
     ],
@@ -275,6 +386,14 @@ def test_another_expression_is_refused() -> None:
     tokenizer.pre_tokenizer = byte_level(r"\p{L}+|\p{N}+")
     with pytest.raises(UnsupportedTokenizer, match=r"pre_tokenizer: Split by '\\\\p\{L\}\+"):
         read_tokenizer(tokenizer)
+
+
+@pytest.mark.parametrize("change", [{"behavior": "Removed"}, {"pattern": {"Regex": "[0-9]"}}])
+def test_expressions_that_are_nearly_deepseeks_are_refused(change: dict[str, Any]) -> None:
+    config = json.loads(like_deepseek().to_str())
+    config["pre_tokenizer"]["pretokenizers"][1] |= change
+    with pytest.raises(UnsupportedTokenizer, match="got Split and Split and Split and ByteLevel"):
+        read_tokenizer(Tokenizer.from_str(json.dumps(config)))
 
 
 def test_a_vocabulary_without_a_byte_is_refused() -> None:
@@ -300,6 +419,34 @@ def test_added_tokens_that_are_refused(content: str, options: dict[str, bool], m
     tokenizer.add_tokens([AddedToken(content, **options)])
     with pytest.raises(UnsupportedTokenizer, match=message.replace("|", r"\|")):
         read_tokenizer(tokenizer)
+
+
+def test_normalized_tokens_that_others_may_become_are_refused() -> None:
+    """Of wide brackets NFKC makes others."""
+    tokenizer = Tokenizer.from_str(like_claude().to_str())
+    tokenizer.add_tokens([AddedToken("[[", normalized=True)])
+    with pytest.raises(UnsupportedTokenizer, match=": normalized, and NFKC"):
+        read_tokenizer(tokenizer)
+
+
+def test_what_is_made_of_characters() -> None:
+    """Compatible characters beside added tokens, marks and the begin of a text, which a blank may be made of."""
+    parts = [
+        "\u00a0",
+        "\u3000",
+        "\ufb01",
+        "\ufdfa",
+        "\u1e9b\u0323",
+        "\u0344",
+        "\u2126",
+        "\uac01",
+        "\u1100",
+        "\u1161",
+        "\u3131",
+    ]
+    parts += ["<|end|>", "\uff1c|end|>", "a", "\u0301", "\u0338", " ", "\u00b4", "\u2460", "\u200b", "'s", "\u2a74"]
+    rng = random.Random(6)
+    assert_exact("Claude", ["".join(rng.choices(parts, k=rng.randint(1, 10))) for _ in range(4000)])
 
 
 def test_an_expression_that_removes_what_is_between_is_the_same() -> None:

@@ -239,6 +239,14 @@ def test_another_key_is_another_job(docs: str, potion: OnnxStaticModel) -> None:
         import_documents(potion, docs, "import", key="n")
 
 
+def test_what_has_changed_has_the_name_that_this_command_gives_it(
+    docs: str, potion: OnnxStaticModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_documents(potion, docs, "import")
+    error = failed(capsys, "index", BUNDLE, docs, "--bulk", "import", "--vector-field", "other")
+    assert "import was begun with --vector-field vector, got other: give the same command, another folder" in error
+
+
 def test_bad_rows(docs: str, potion: OnnxStaticModel) -> None:
     with pytest.raises(InvalidTextError, match="row 2 has no 'title': fill it, or leave such rows out of the table"):
         import_documents(potion, docs, "import", text="title")

@@ -298,11 +298,16 @@ def test_two_runs_at_once(tmp_path: Path, potion: OnnxStaticModel, capsys: pytes
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of files' sizes")
-def test_a_file_that_cannot_grow(tmp_path: Path, potion: OnnxStaticModel) -> None:
+@pytest.mark.parametrize("group", [16 << 20, 20_000], ids=["at the end of a file", "in the middle"])
+def test_a_file_that_cannot_grow(group: int, tmp_path: Path, potion: OnnxStaticModel) -> None:
     """As on a full disk. What is whole stays, and the run goes on when there is room."""
     corpus(tmp_path / "a.parquet", 3000)
     arguments = ["embed", BUNDLE, "-i", str(tmp_path / "a.parquet"), "-o", str(tmp_path / "out"), "--part-rows", "1000"]
-    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); {MAIN}"
+    arguments += ["--batch-size", "50"]
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        f"from m2v_onnx.corpus import sinks; sinks.ROW_GROUP_BYTES = {group}; {MAIN}"
+    )
     done = subprocess.run([sys.executable, "-c", limited, *arguments], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "File too large" in done.stderr

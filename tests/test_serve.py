@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ from tests.conftest import CORPUS, POTION_BUNDLE
 from tests.serving import WAIT, Running, assert_vectors, free_port, is_ready, running
 
 pytest.importorskip("granian", reason="the extra serve is not installed")
+from m2v_onnx.serve.app import METRICS_AFTER
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 TEXTS = ["It's dangerous to go alone!", "Take this.", "naïve café 北京 😀"]
@@ -230,6 +233,32 @@ def test_other_sites_only_where_they_are_named(server: Running, guarded: Running
     assert name not in server.ask("/embed", {"inputs": "a"}, Origin="https://other.org").headers
     assert name not in guarded.ask("/health", Origin="https://example.org").headers
     assert guarded.ask("/embed", method="OPTIONS", Origin="https://example.org").status == 405
+
+
+def test_metrics_of_the_first_requests(tmp_path: Path) -> None:
+    """What is counted before prometheus_client is imported is told after it."""
+    with running(tmp_path, str(POTION_BUNDLE)) as server:
+        for body in ({"inputs": "a"}, {"inputs": TEXTS}, {"inputs": ""}):
+            server.ask("/embed", body)
+        text = server.ask("/metrics").body.decode()
+        assert 'te_request_failure{err="empty"} 1.0' in text
+        for _ in range(2):  # and once more when it is imported anyway
+            assert "te_request_duration_count 2.0" in text
+            assert "te_request_inference_duration_count 2.0" in text
+            assert "te_embed_count 4.0" in text
+            time.sleep(METRICS_AFTER + 0.5)
+            text = server.ask("/metrics").body.decode()
+
+
+def test_the_start_imports_what_it_needs() -> None:
+    code = """
+import sys
+import granian.server, m2v_onnx.model, m2v_onnx.serve.server, m2v_onnx.serve.app
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    late = {"prometheus_client", "http.server", "m2v_onnx.serve.page", "m2v_onnx.serve.openapi", "tokenizers"}
+    assert not late & {*done.stdout.split()}
 
 
 def test_metrics(server: Running) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,32 @@ def test_clients_that_leave_in_the_middle_leave_nothing(server: Running) -> None
                 gone.sendall(part)
     until(lambda: queued(server) == 0)
     assert fine(server)
+
+
+def test_a_client_that_does_not_read_is_let_go(server: Running) -> None:
+    """Its answer, some 10 MB and more than the system takes of it, is not held for longer than --timeout."""
+    body = json.dumps({"inputs": ["word " * 600] * 31}).encode()
+    before, answered = files(server), successes(server)
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.sendall(b"POST /embed_all HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        until(lambda: successes(server) > answered)
+        until(lambda: files(server) <= before)
+        with pytest.raises(ConnectionResetError):
+            deaf.makefile("rb").read()
+    assert fine(server)
+
+
+def successes(server: Running) -> float:
+    text = server.ask("/metrics").body.decode()
+    return sum(float(each) for each in re.findall(r"^te_request_success{.*} (\S+)$", text, re.MULTILINE))
+
+
+def files(server: Running) -> int:
+    """That a worker has open."""
+    (worker,) = server.workers()
+    return len([*Path(f"/proc/{worker}/fd").iterdir()])
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["Content-Length", "chunked"])
@@ -273,7 +300,7 @@ def test_a_worker_that_is_killed_at_work(tmp_path: Path) -> None:
         until(lambda: clients.good > good + 8)
         clients.stop()
         assert clients.lost <= 8
-        assert {reply.status for reply in clients.other} <= {503}  # of the new one, until it is ready
+        assert not clients.other  # the new one holds requests until it is ready
         until(lambda: queued(server) == 0)
 
 
@@ -356,10 +383,17 @@ import sys, time
 from pathlib import Path
 from m2v_onnx.serve.models import Served
 
-warm_up = Served.warm_up
+warm_up, folder = Served.warm_up, Path(sys.argv[0]).parent
 
 def slow(served):
-    while not Path(sys.argv[0]).with_name("go on").exists():
+    number = 0
+    while True:
+        try:
+            (folder / f"opens {number}").touch(exist_ok=False)
+            break
+        except FileExistsError:
+            number += 1
+    while not (folder / f"go on {number}").exists():
         time.sleep(0.01)
     warm_up(served)
 
@@ -367,28 +401,91 @@ Served.warm_up = slow
 from m2v_onnx.commands.main import main
 sys.exit(main())
 """
-"""The command, with models that take as long to open as the test wants."""
+"""The command, with models that take as long to open as the test wants, in each worker."""
 
 
-def test_while_models_are_opened(tmp_path: Path) -> None:
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
-    go_on = tmp_path / "go on"
+    return script
+
+
+EMBEDDINGS = (("/embed", {"inputs": "a"}), ("/v1/embeddings", {"input": "a"}))
+
+
+def test_while_models_are_opened(slow: Path, tmp_path: Path) -> None:
+    """Health says so, and requests for vectors are held until they can be answered."""
     states: list[Reply] = []
+    with ThreadPoolExecutor() as pool:
+        held: list[Future[Reply]] = []
+
+        def look(server: Running) -> None:
+            until(lambda: listens(server))
+            held.extend(pool.submit(server.ask, *each) for each in EMBEDDINGS)
+            until(lambda: queued(server) == len(held))
+            states.extend(server.ask(path) for path in ("/health", "/ping", "/v2/health/ready", "/v2/health/live"))
+            assert not any(each.done() for each in held)
+            (tmp_path / "go on 0").touch()
+
+        with running(tmp_path, str(POTION_BUNDLE), command=(str(slow),), meanwhile=look) as server:
+            assert [each.status for each in states] == [503, 503, 503, 200]
+            assert states[0].json == {"status": "starting"}
+            assert [each.result(WAIT).status for each in held] == [200, 200]
+            assert fine(server)
+
+
+def test_models_that_take_too_long_to_open(slow: Path, tmp_path: Path) -> None:
+    """Requests are held no longer than --timeout, and no more of them than --max-requests."""
+    late: list[Reply] = []
+    more: list[Reply] = []
 
     def look(server: Running) -> None:
         until(lambda: listens(server))
-        for path in ("/health", "/ping", "/v2/health/ready", "/v2/health/live"):
-            states.append(server.ask(path))
-        states.append(server.ask("/embed", {"inputs": "a"}))
-        states.append(server.ask("/v1/embeddings", {"input": "a"}))
-        go_on.touch()
+        with ThreadPoolExecutor() as pool:
+            held = [pool.submit(server.ask, *each) for each in EMBEDDINGS]
+            until(lambda: queued(server) == len(held))
+            more.append(server.ask(*EMBEDDINGS[0]))
+            late.extend(each.result(WAIT) for each in held)
+        assert queued(server) == 0
+        (tmp_path / "go on 0").touch()
 
-    with running(tmp_path, str(POTION_BUNDLE), command=(str(script),), meanwhile=look) as server:
-        assert [each.status for each in states] == [503, 503, 503, 200, 503, 503]
-        assert states[0].json == {"status": "starting"}
-        assert [each.headers["retry-after"] for each in states[-2:]] == ["1", "1"]
+    options = ("--timeout", "1", "--max-requests", "2")
+    with running(tmp_path, str(POTION_BUNDLE), *options, command=(str(slow),), meanwhile=look) as server:
+        assert [each.status for each in more] == [429]
+        assert [each.status for each in late] == [503, 503]
+        assert [each.headers["retry-after"] for each in late] == ["1", "1"]
         assert fine(server)
+
+
+def test_models_that_a_worker_cannot_open_end_the_server(tmp_path: Path) -> None:
+    """Else it would hold requests in vain, and never be ready."""
+    script = tmp_path / "broken.py"
+    script.write_text(SLOW.replace("    number = 0", "    raise MemoryError('not enough')"))
+    with (
+        pytest.raises(AssertionError, match=r"not enough(.|\n)*crash loop"),
+        running(tmp_path, str(POTION_BUNDLE), command=(str(script),)),
+    ):
+        pass
+
+
+def test_a_worker_that_starts_later_than_another(slow: Path, tmp_path: Path) -> None:
+    """One has said that the server is ready: no request is refused because it gets to the other."""
+    number = 32
+    with ThreadPoolExecutor(number) as pool:
+        replies: list[Future[Reply]] = []
+
+        def look(server: Running) -> None:
+            until((tmp_path / "opens 1").exists)
+            (tmp_path / "go on 0").touch()
+            until(lambda: listens(server) and server.ask("/health").status == 200)
+            replies.extend(pool.submit(server.ask, *EMBEDDINGS[0]) for _ in range(number))
+            until(lambda: sum(each.done() for each in replies) + queued(server) == number)
+            (tmp_path / "go on 1").touch()
+
+        options = ("--workers", "2")
+        with running(tmp_path, str(POTION_BUNDLE), *options, command=(str(slow),), meanwhile=look):
+            assert {each.result(WAIT).status for each in replies} == {200}
 
 
 def listens(server: Running) -> bool:

@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,15 @@ from m2v_export.text.tables.graphemes import (
     PREPENDS,
 )
 from m2v_export.text.unigram import UnigramTables, build_ids, read_tables
+from m2v_export.text.unigram.normalizer import plan_normalizer
 from m2v_onnx.ort import onnxruntime as ort
 from tests.conftest import CORPUS, DATA
 from tests.text_helpers import code_points_once, graph_ids, reference_ids, session_of
 from tests.texts import TEXTS
 
 BLANK = "▁"
+
+BYTES = tuple((f"<0x{byte:02X}>", 0.0) for byte in range(256))
 
 
 @cache
@@ -105,11 +108,86 @@ def of_known_unknowns() -> Tokenizer:
     return tokenizer
 
 
+@cache
+def of_bytes() -> Tokenizer:
+    """Unknown characters become bytes; of those that are in pieces a few are no piece by themselves."""
+    tokenizer = unigram(extra=(*BYTES, ("a\u2603b", -8.0), ("\u2604", -9.0)), byte_fallback=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(BLANK, "always")]
+    )
+    tokenizer.add_special_tokens(["[PAD]"])
+    return tokenizer
+
+
+@cache
+def of_bytes_and_sentences() -> Tokenizer:
+    """Sums go on from word to word, and a blank is no piece by itself."""
+    tokenizer = Tokenizer.from_str(of_bytes().to_str())
+    tokenizer.normalizer = normalizers.Sequence(
+        [tokenizer.normalizer, normalizers.Replace(Regex("\\s+"), " "), normalizers.Strip()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(BLANK, "always", split=False)
+    config = json.loads(tokenizer.to_str())
+    pieces = config["model"]["vocab"]
+    pieces[[piece for piece, _ in pieces].index(BLANK)][0] = "\u2605"
+    return Tokenizer.from_str(json.dumps(config))
+
+
+@cache
+def of_xlnet() -> Tokenizer:
+    """As XLNet and ALBERT: quotes of two characters are one, and accents go before SentencePiece's map."""
+    tokenizer = Tokenizer.from_str(of_words().to_str())
+    quotes = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    tokenizer.normalizer = normalizers.Sequence(
+        [*quotes, normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase(), tokenizer.normalizer]
+    )
+    tokenizer.add_special_tokens(["[PAD]", "<Sep>", "\xe9`"])
+    return tokenizer
+
+
+def composed(*normalizer: Any) -> Tokenizer:
+    """Words, with a normalizer that composes, and no map."""
+    tokenizer = Tokenizer.from_str(of_words().to_str())
+    tokenizer.normalizer = normalizers.Sequence([*normalizer])
+    tokenizer.add_special_tokens(["[PAD]", "e\u0301>"])
+    return tokenizer
+
+
+@cache
+def of_nfc() -> Tokenizer:
+    """As mon-tokenizer: signs without width are left out, and what is left is composed."""
+    return composed(
+        normalizers.Replace(Regex("[\\u00AD\\u200B]"), ""),
+        normalizers.Replace(Regex("\\p{Zs}"), " "),
+        normalizers.NFC(),
+    )
+
+
+@cache
+def of_nfkc() -> Tokenizer:
+    return composed(normalizers.NFKC(), normalizers.Lowercase())
+
+
+@cache
+def of_normalized_tokens() -> Tokenizer:
+    """Added tokens that are looked for in the normalized text, beside those that are not, and bytes."""
+    tokenizer = Tokenizer.from_str(of_bytes().to_str())
+    tokenizer.add_tokens([AddedToken(of, normalized=True) for of in ("abc", "c\u2606d", "\u212b\ufb01", "[X]")])
+    tokenizer.add_special_tokens([AddedToken("<Sep>", normalized=False, lstrip=True)])
+    return tokenizer
+
+
 TOKENIZERS = {
     "minishlab": minishlab,
     "words": of_words,
     "sentences": of_sentences,
     "known unknowns": of_known_unknowns,
+    "bytes": of_bytes,
+    "bytes and sentences": of_bytes_and_sentences,
+    "xlnet": of_xlnet,
+    "nfc": of_nfc,
+    "nfkc": of_nfkc,
+    "normalized tokens": of_normalized_tokens,
 }
 
 
@@ -144,7 +222,7 @@ def test_texts(name: str) -> None:
     assert_exact(name, [*TEXTS, *CORPUS, *fuzzed_texts(tokenizer, 1500), "", " ", "\t\n", "▁▁", "▁a ▁", ". ..  ..."])
 
 
-@pytest.mark.parametrize("name", ["minishlab", "words"])
+@pytest.mark.parametrize("name", ["minishlab", "words", "bytes", "xlnet", "nfkc"])
 def test_every_code_point(name: str) -> None:
     """Each in one context; the export checks all three."""
     assert_exact(name, code_points_once())
@@ -156,9 +234,21 @@ def test_cut_and_truncated(name: str) -> None:
     assert_exact(name, [*texts, *(text * 40 for text in texts[:60])], max_length=16)
 
 
-@pytest.mark.parametrize("name", ["minishlab", "sentences"])
+@pytest.mark.parametrize("name", ["minishlab", "sentences", "bytes", "xlnet", "nfc"])
 def test_bytes_that_are_no_utf8(name: str) -> None:
     assert_exact(name, list(invalid_texts(300)))
+
+
+@pytest.mark.parametrize("name", ["bytes", "bytes and sentences"])
+def test_unknown_characters_become_bytes(name: str) -> None:
+    """Also the unknown token that a text has itself, where it is beside one, and characters of no other piece."""
+    parts = ["<unk>", "\uff1cunk>", "\u2603", "\u2604", "a\u2603b", "a", "the ", " ", "\u2606", "<0x41>", "\u6f22"]
+    parts += ["\U0001f9ff", "[PAD]", "\u0301", "\xaa", "\x07", "\u200d", "\u3300", "\ufdfa", "\u2581", "\u01c6"]
+    rng = random.Random(4)
+    texts = ["".join(rng.choices(parts, k=rng.randint(1, 9))) for _ in range(3000)]
+    found = TOKENIZERS[name]().encode("\u2603<unk> <unk>").tokens
+    assert [*map(found.count, ("<0xE2>", "<0x6E>", "<unk>"))] == ([1, 1, 1] if name == "bytes" else [3, 2, 0]), found
+    assert_exact(name, texts)
 
 
 def test_blanks_of_the_text() -> None:
@@ -184,6 +274,46 @@ GRAPHEMES = (
     "\u0300\u0301\u0308\u0327\u0338\u0345\u05b0\u064b\u0654\u093c\u094d\u0e31\u0e34\u20dd\ufe0f\uff9e\u3099\U0001d165\U000e0100",
     "\u200d\u200c\u0600\u06dd\u00ad\u200b\r\n\u2764\U0001f600\U0001f1e9 \u00a0<",
 )
+
+
+@pytest.mark.parametrize("name", ["xlnet", "nfc", "nfkc"])
+def test_what_is_done_before(name: str) -> None:
+    """Strings, accents and composition beside added tokens and text ends, and what an old list of accents leaves."""
+    parts = [
+        "`",
+        "``",
+        "'",
+        "''",
+        "'s",
+        '"',
+        "A",
+        "e",
+        "\u0301",
+        "\u0338",
+        "\u0323",
+        "\xe9",
+        "\u1e69",
+        "\uff21",
+        "\uff1cSep>",
+    ]
+    parts += [
+        "[PAD]",
+        "<Sep>",
+        "\xe9`",
+        "e\u0301>",
+        "\ufffd",
+        "\u200c",
+        "\u07fd",
+        "\u0897",
+        " ",
+        "\ufb01",
+        "\uac01",
+        "\u1100",
+    ]
+    parts += ["\u1161", "\u11a8", "\xad", "\u200b", "\u3000", "\ufdfa", "the", "\u017f", "\u0344", "\u2126", "\u03a3"]
+    rng = random.Random(6)
+    texts = ["".join(rng.choices(parts, k=rng.randint(1, 10))) for _ in range(5000)]
+    assert_exact(name, [*texts, "\ufffd\u07fd", "\ufffd\u0301\u07fd", "\u200c\u07fda", "\xad", "", "\u0301"])
 
 
 @pytest.mark.parametrize("name", ["words", "sentences"])
@@ -212,9 +342,14 @@ def test_what_characters_do_to_their_neighbours() -> None:
     assert {"A\u0300", "u\u0308\u0304"} <= {*clusters.several}
 
 
-def test_a_double_array_finds_its_pieces_and_no_others() -> None:
+@pytest.mark.parametrize("all_ways", [False, True])
+def test_a_double_array_finds_its_pieces_and_no_others(all_ways: bool) -> None:
+    """:param all_ways: no node goes on in one way alone, so that none fills a gap between the others."""
     rng = random.Random(1)
-    pieces = {tuple(rng.choices(range(1, 60), weights=range(60, 1, -1), k=rng.randint(1, 7))) for _ in range(5000)}
+    if all_ways:
+        pieces = {*product(range(1, 4), repeat=7)}
+    else:
+        pieces = {tuple(rng.choices(range(1, 60), weights=range(60, 1, -1), k=rng.randint(1, 7))) for _ in range(5000)}
     trie = build_double_array(sorted(pieces), 60)
     nodes = dict(zip(sorted(pieces), trie.nodes.tolist(), strict=True))
     prefixes = {piece[:end] for piece in pieces for end in range(len(piece) + 1)}
@@ -231,10 +366,14 @@ def test_a_double_array_finds_its_pieces_and_no_others() -> None:
     ("change", "message"),
     [
         ({"model": {"unk_id": None}}, "no unk_id"),
-        ({"model": {"byte_fallback": True}}, "byte_fallback"),
-        ({"normalizer": {"type": "NFC"}}, "normalizer: NFC"),
-        ({"normalizer": {"type": "Replace", "pattern": {"String": "ab"}, "content": ""}}, "Replace of 'ab'"),
-        ({"normalizer": {"type": "Replace", "pattern": {"Regex": "[0-9]"}, "content": ""}}, r"Replace of '\[0-9\]'"),
+        ({"model": {"byte_fallback": True}}, "byte_fallback without the token <0x00>"),
+        (
+            {"model": {"byte_fallback": True, "vocab": [["x", 0.0], ["▁", -1.0], *BYTES], "unk_id": 0}},
+            r"spaces around U\+",
+        ),
+        ({"normalizer": {"type": "NFD"}}, "changes the place of marks such as U\\+"),
+        ({"normalizer": {"type": "Nmt"}}, "normalizer: Nmt"),
+        ({"normalizer": {"type": "Replace", "pattern": {"Regex": "[0-9]+"}, "content": ""}}, r"Replace of '\[0-9\]\+'"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "pre_tokenizer: expected Metaspace"),
         ({"pre_tokenizer": {"prepend_scheme": "never"}}, "put ▁ before each word"),
         ({"normalizer": None}, "it leaves spaces"),
@@ -250,6 +389,33 @@ def test_what_cannot_be_exact_is_refused_by_name(change: dict[str, Any], message
         read_tokenizer(Tokenizer.from_str(json.dumps(config)))
 
 
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([normalizers.Replace("ab", "")], "Replace of 'ab' by what"),
+        ([normalizers.Replace("ab", "a")], "Replace of 'ab', which others"),
+        ([normalizers.Replace("ab", "c"), normalizers.Replace("bb", "d")], "Replace of 'ab', which others"),
+        ([normalizers.NFC(), normalizers.NFC()], "NFC behind NFC"),
+        ([normalizers.Lowercase(), normalizers.NFKC()], "ASCII changed before NFKC"),
+        ([normalizers.Strip(), normalizers.NFC()], "Strip before NFC"),
+        ([normalizers.NFC(), normalizers.Replace("ab", "c")], "Replace of 'ab'"),
+    ],
+)
+def test_steps_that_cannot_be_exact_are_refused(steps: list[Any], message: str) -> None:
+    tokenizer = Tokenizer(models.Unigram([("▁", 0.0)], unk_id=0))
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    with pytest.raises(UnsupportedTokenizer, match=message):
+        plan_normalizer(json.loads(tokenizer.to_str())["normalizer"])
+
+
+def test_capitals_and_their_accents_in_one_rule_are_refused() -> None:
+    """What is written anew is not ASCII: the rule of A and an accent would have to be found by ``a``."""
+    tokenizer = Tokenizer.from_str(of_words().to_str())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), tokenizer.normalizer])
+    with pytest.raises(UnsupportedTokenizer, match="Precompiled with 'A"):
+        read_tokenizer(tokenizer)
+
+
 def test_unknown_tokens_in_a_row_that_are_a_piece_are_refused() -> None:
     """`tokenizers` would look them up: two dots become the piece of two dots, where one and one are the better way."""
     config = json.loads(of_known_unknowns().to_str())
@@ -260,10 +426,53 @@ def test_unknown_tokens_in_a_row_that_are_a_piece_are_refused() -> None:
         read_tokenizer(tokenizer)
 
 
-def test_normalized_added_tokens_are_refused() -> None:
+def test_added_tokens_in_normalized_text() -> None:
+    """What becomes them is found, in other clusters too; what touches a token that is not normalized is not."""
+    parts = [
+        "abc",
+        "a",
+        "b",
+        "c",
+        "\u2606",
+        "d",
+        "\uff41",
+        "\u212b",
+        "\xc5",
+        "fi",
+        "\ufb01",
+        "\u0301",
+        "[X]",
+        "[",
+        "X]",
+    ]
+    parts += ["<Sep>", "<", "[PAD]", " ", "\u00a0", "\u07fd", "\u3000", "\u2603", "\u24d1", "e"]
+    rng = random.Random(8)
+    assert_exact("normalized tokens", ["".join(rng.choices(parts, k=rng.randint(1, 10))) for _ in range(5000)])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("sentences", "abc", {}, "normalized, where a space before it is a piece"),
+        ("words", "a b", {}, "it holds white space"),
+        ("words", "\xad\u200b", {}, "it holds white space or nothing"),
+        ("words", "abc", {"single_word": True}, "single_word"),
+        ("words", "abc", {"lstrip": True}, "lstrip of a normalized token"),
+        ("words", "abc", {"rstrip": True, "normalized": False}, "added token 'abc': rstrip before Precompiled"),
+        ("normalized tokens", "\uff41bc", {}, "the same text once they are normalized"),
+    ],
+)
+def test_added_tokens_that_are_refused(name: str, content: str, options: dict[str, bool], message: str) -> None:
+    tokenizer = Tokenizer.from_str(TOKENIZERS[name]().to_str())
+    tokenizer.add_tokens([AddedToken(content, **({"normalized": True} | options))])
+    with pytest.raises(UnsupportedTokenizer, match=message):
+        read_tokenizer(tokenizer)
+
+
+def test_white_space_that_is_stripped_and_ends_no_word_is_refused() -> None:
     tokenizer = Tokenizer.from_str(of_sentences().to_str())
-    tokenizer.add_tokens([AddedToken("abc", normalized=True)])
-    with pytest.raises(UnsupportedTokenizer, match="added token 'abc': normalized"):
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()])
+    with pytest.raises(UnsupportedTokenizer, match=r"it strips U\+0009, at which no word ends"):
         read_tokenizer(tokenizer)
 
 

@@ -217,12 +217,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found.asked(what, "under 45", lambda ours, _: ours < 45)
     what = "start to ready: s"
     starts: dict[str, list[float]] = {name: [] for name in names}
+    used: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(STARTS):
         for name in names:
-            with running(name) as (_, _, start):
+            with running(name) as (_, process, start):
+                used[name].append(cpu_seconds(process))
                 starts[name].append(start)
     for name in names:
         found.add(what, name, statistics.median(starts[name]))
+        found.add("the same: CPU s", name, statistics.median(used[name]))
     found.asked(what, "under 0.5, a third", lambda ours, theirs: ours < 0.5 and ours <= theirs / 3)
     print(found.table())
     print()

@@ -1,11 +1,14 @@
 """The whole export, from a source to a checked bundle."""
 
+import json
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnx import ModelProto
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from m2v_export.bundle.card import card
 from m2v_export.bundle.check import Differences, check_bundle, check_variant
@@ -15,12 +18,13 @@ from m2v_export.bundle.golden import TEXTS, dump, golden, probes_of, vectors_of
 from m2v_export.bundle.ort import write_ort
 from m2v_export.bundle.write import new_folder, write_graph, write_single_file, write_table
 from m2v_export.graphs.kinds import bag_graph, one_graph, padded_graph, plain_graph
+from m2v_export.source.memory import give_back_freed, let_go
 from m2v_export.source.model import Source, is_source, read_folder, read_static_model
 from m2v_export.source.model import read_tokenizer as read_tokenizer_file
 from m2v_export.source.outside import Stored
 from m2v_export.source.precision import PRECISIONS
 from m2v_export.source.reduce import reduced
-from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer, text_graph
+from m2v_export.text import Limits, UnsupportedTokenizer, read_tokenizer, text_graph, without_vectors
 from m2v_onnx.errors import ExportError, InvalidModelError, ModelNotFoundError
 from m2v_onnx.limits import UNSET, Unset, token_limit
 from m2v_onnx.models import hub
@@ -55,6 +59,10 @@ if TYPE_CHECKING:
 
 
 FORMATS = ("onnx", "ort")
+
+IDS = "onnx/ids.onnx"
+"""text.onnx without its vectors, while it is checked: all rows of a table would come into memory for thousands of texts
+that have any token."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +142,7 @@ def export_model(
     out = Path(out)
     with new_folder(out) as folder:
         notes = _write_model(folder, model, single_file)
+        _check_ids(folder, model)
         if format == "ort":
             write_ort(folder)
         differences = _checked_bundle(folder, model)
@@ -248,9 +257,10 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
             " texts with characters that it has no token for."
         )
     (folder / BAG).parent.mkdir()
+    let_go(model.table)  # of which the golden texts needed some rows
     text, tensors = None, embedding.tensors
     try:
-        text, tensors = _text_graph(model)
+        text, tensors = _text_graph(model, _without_pieces(model), folder / TOKENIZER)
     except UnsupportedTokenizer as error:
         notes.append(f"There is no {TEXT}, for the tokenizer cannot be put into a graph exactly: {error}.")
     if not single_file:
@@ -266,10 +276,9 @@ def _write_model(folder: Path, model: Source, single_file: bool) -> list[str]:
     write(ONE, one_graph(embedding, _metadata(model, "one").props()))
     write(PADDED, padded_graph(embedding, _metadata(model, "model").props()))
     write(PLAIN, plain_graph(embedding, _metadata(model, "plain").props()))
-    if text is None:
-        return notes
-    write(TEXT, text)
-    check_text_ids(folder / TEXT, model.tokenizer, model.max_length)
+    if text is not None:
+        write(TEXT, text)
+        write(IDS, without_vectors(text))
     return notes
 
 
@@ -295,24 +304,46 @@ def _write_variants(folder: Path, model: Source) -> tuple[dict[str, float], list
     return cosines, notes
 
 
-def _checked_bundle(folder: Path, model: Source) -> Differences:
-    """Check with the bundle's own tokenizer, in the place of the source's, whose ids are in the golden texts."""
+def _without_pieces(model: Source) -> Tokenizer:
+    """Take the source's tokenizer, which is not needed any more, without its model.
+
+    Where it has some hundred thousand pieces there is not room for them, what tables are made of and, in the end, the
+    bundle's tokenizer at once.
+    """
+    tokenizer = model.tokenizer
     for source in (model, model.origin):
         if source is not None:
-            del source.tokenizer  # before the other one is read: there is room for one
+            del source.tokenizer
+    tokenizer.model = WordLevel({"": 0}, "")
+    give_back_freed()
+    return tokenizer
+
+
+def _check_ids(folder: Path, model: Source) -> None:
+    """With the bundle's own tokenizer, in the place of the source's, whose ids are in the golden texts."""
+    give_back_freed()  # what tables were made of
     model.tokenizer = read_tokenizer_file(folder / TOKENIZER)
+    if (folder / IDS).is_file():
+        check_text_ids(folder / IDS, model.tokenizer, model.max_length)
+        (folder / IDS).unlink()
+        give_back_freed()
+
+
+def _checked_bundle(folder: Path, model: Source) -> Differences:
     reference, precision = model.reference(), model.embedding.precision
+    give_back_freed()  # what model2vec counted
     return check_bundle(folder, model.tokens(), reference, precision, model.max_length, model.head)
 
 
-def _text_graph(model: Source) -> tuple[ModelProto, dict[str, Stored]]:
+def _text_graph(model: Source, tokenizer: Tokenizer, path: Path) -> tuple[ModelProto, dict[str, Stored]]:
     """As ``text_graph``.
 
+    :param tokenizer: see ``_without_pieces``. :param path: its tokenizer.json.
     :raises UnsupportedTokenizer: naming the part that cannot be in a graph.
     """
     return text_graph(
         model.embedding,
-        read_tokenizer(model.tokenizer),
+        read_tokenizer(tokenizer, json.loads(path.read_bytes())),
         limits=Limits.of(model.max_length, model.median_token_length, model.embedding.unk_token_id),
         metadata=_metadata(model, "text").props(),
     )

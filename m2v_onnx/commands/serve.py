@@ -1,6 +1,7 @@
 """``m2v-onnx serve``."""
 
 import argparse
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def add(commands: Any) -> None:
         type=at_least_one,
         default=20,
         metavar="SECONDS",
-        help="until a request's headers must be there, and then its body (default: %(default)s)",
+        help="until a request's headers must be there, its body, and a new worker's models (default: %(default)s)",
     )
     parser.add_argument("--log-requests", action="store_true", help="write a line for each request, without its texts")
     add_location(parser)
@@ -93,6 +94,14 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    gc.disable()  # until all is imported and opened: it stays, and to look through it takes a tenth of the start
+    try:
+        _run(options)
+    finally:
+        gc.enable()
+
+
+def _run(options: argparse.Namespace) -> None:
     from m2v_onnx.serve.server import check_extra, serve
     from m2v_onnx.serve.settings import Keys, Limits, Settings
     from m2v_onnx.vectors.batching import default_threads

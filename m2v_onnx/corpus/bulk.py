@@ -123,6 +123,7 @@ def import_documents(
         batch_size=at_least_one("batch_size", batch_size),
         key=chosen.key,
         mend="fill it, or leave such rows out of the table",
+        vector_option="--vector-field",
     )
     created = False
     if uri is not None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from m2v_onnx.corpus.bars import progress_bar
 from m2v_onnx.corpus.batches import Table, open_table
-from m2v_onnx.corpus.columns import check_vector_column, vectors_of
+from m2v_onnx.corpus.columns import are_zeros, check_vector_column, vectors_of
 from m2v_onnx.corpus.fields import AUTOMATIC_KEY, VARCHAR_BYTES, Columns, choose_columns, stored_rows, texts_of
 from m2v_onnx.errors import CollectionError, MissingExtraError
 from m2v_onnx.limits import at_least_one
@@ -146,7 +146,7 @@ def index_documents(
                     document[vector_field] = vector
                 put(collection, documents)
                 rows += len(batch)
-                empty += int((~vectors.any(axis=1)).sum())
+                empty += int(are_zeros(vectors).sum())
                 if bar is not None:
                     bar.update(len(batch))
         count = count_rows(client, collection)

@@ -33,7 +33,7 @@ FORMAT_VERSION = 1
 
 log = logging.getLogger("m2v_onnx")
 
-DO = "give the same command, another output, or --force to begin anew"
+DO = "give the same command, another folder, or --force to begin anew"
 
 
 def into_parts(
@@ -59,7 +59,7 @@ def into_parts(
             manifest = {**wanted, "parts": [], "complete": False}
             _save(folder, manifest)
         else:
-            _check_same(folder, manifest, wanted)
+            _check_same(folder, manifest, wanted, job.vector_option)
             _check_parts(folder, manifest)
         if manifest["parts"]:
             end = "it is complete" if manifest["complete"] else "it goes on after them"
@@ -198,7 +198,7 @@ def _inputs(files: list[File]) -> list[dict[str, Any]]:
     return found
 
 
-def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any], vector_option: str) -> None:
     if manifest["format_version"] != FORMAT_VERSION:
         raise CorpusError(f"{folder} was begun by another version of m2v-onnx: finish it with that, {DO}")
     if manifest["model"] != wanted["model"]:
@@ -206,7 +206,7 @@ def _check_same(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any]) 
     for name, value in wanted["options"].items():
         before = manifest["options"].get(name)
         if before != value:
-            option = f"--{name.replace('_', '-')}"
+            option = vector_option if name == "vector" else f"--{name.replace('_', '-')}"
             raise CorpusError(f"{folder} was begun with {option} {_shown(before)}, got {_shown(value)}: {DO}")
     _check_inputs(manifest["inputs"], wanted["inputs"], folder)
 
@@ -268,7 +268,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _ = manifest["format_version"], manifest["parts"], manifest["complete"]
     except (ValueError, KeyError, TypeError) as error:
-        raise CorpusError(f"{path} is damaged ({error}): give another output, or remove {folder}") from error
+        raise CorpusError(f"{path} is damaged ({error}): give another folder, or remove this one") from error
     return manifest
 
 
@@ -294,6 +294,6 @@ def _locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
             raise CorpusError(
-                f"{folder}: another run writes into it: wait for its end, or give another output"
+                f"{folder}: another run writes into it: wait for its end, or give another folder"
             ) from error
         yield

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 from m2v_onnx.corpus.fields import plain_value
 from m2v_onnx.corpus.streams import is_stream
 from m2v_onnx.corpus.writing import npy_writer
+from m2v_onnx.vectors.batching import Task, Workers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +24,9 @@ SUFFIXES = {".parquet": "parquet", ".arrow": "ipc", ".feather": "ipc", ".npy": "
 TABLES = (".parquet", ".arrow", ".feather")
 """Those of them that hold tables and nothing else."""
 
-ROW_GROUP_BYTES = 32 << 20
-"""Of a Parquet file, in memory: Milvus' import reads one row group at a time."""
+ROW_GROUP_BYTES = 16 << 20
+"""Of a Parquet file, in memory. Small, because Milvus' import reads one row group at a time, because two are in memory
+while a file is written, and because nothing is left to embed while the last one is written."""
 
 
 def is_folder(output: str | Path) -> bool:
@@ -44,8 +47,8 @@ class Sink(Protocol):
 
 
 class ParquetSink:
-    """Row groups of some 32 MB. Vectors get no dictionary, no statistics and no compression: these cost time and save
-    no bytes."""
+    """Row groups of some 16 MB, each written by a thread while the next one is gathered. Vectors get no dictionary, no
+    statistics and no compression: these cost time and save no bytes."""
 
     def __init__(self, file: BinaryIO, schema: "pa.Schema", vector: str) -> None:
         from pyarrow import parquet as pq
@@ -61,6 +64,8 @@ class ParquetSink:
         )
         self._waiting: list[pa.RecordBatch] = []
         self._bytes = 0
+        self._thread = Workers(1)
+        self._running: Task[None] | None = None
 
     def write(self, batch: "pa.RecordBatch") -> None:
         self._waiting.append(batch)
@@ -73,12 +78,32 @@ class ParquetSink:
 
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
-            self._writer.write_table(table, row_group_size=max(1, table.num_rows))
             self._waiting, self._bytes = [], 0
+            self._wait()  # so there are never more than two in memory
+            self._running = self._in_thread(
+                partial(self._writer.write_table, table, row_group_size=max(1, table.num_rows))
+            )
 
     def close(self) -> None:
-        self._flush()
-        self._writer.close()
+        try:
+            self._flush()
+            self._wait()
+        except BaseException:
+            with suppress(Exception):  # the error before says more
+                self._in_thread(self._writer.close).result()
+            raise
+        self._in_thread(self._writer.close).result()
+
+    def _in_thread(self, work: Callable[[], None]) -> "Task[None]":
+        """Start some work in the one thread that uses the writer: it is never closed while it writes, whenever Ctrl-C
+        comes."""
+        return self._thread.start(lambda _: work(), None)
+
+    def _wait(self) -> None:
+        """:raises OSError: what ended the work before, a full disk say."""
+        if self._running is not None:
+            self._running.result()
+            self._running = None
 
 
 def _leaves(schema: "pa.Schema") -> list[str]:

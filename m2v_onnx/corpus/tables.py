@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2v_onnx.corpus.bars import progress_bar
-from m2v_onnx.corpus.columns import Layout, list_array, strings
+from m2v_onnx.corpus.columns import Layout, are_zeros, list_array, strings
 from m2v_onnx.corpus.files import PIECE_BYTES, File, Piece, joined, need_pyarrow, open_files, read_pieces
 from m2v_onnx.corpus.plain import plain_batch, plain_schema
 from m2v_onnx.corpus.sinks import SUFFIXES, Sink, is_folder, open_sink
@@ -221,6 +221,7 @@ class Job:
 
     :ivar key: the column of Milvus' primary key, which has no nulls, in a type that such a key may have.
     :ivar mend: what to do about a bad row, for the error.
+    :ivar vector_option: what the caller's command calls the name of the vector's column, for the error.
     """
 
     model: OnnxStaticModel
@@ -238,6 +239,7 @@ class Job:
     batch_size: int
     key: str | None = None
     mend: str = "mend it, or give --on-error skip or null"
+    vector_option: str = "--vector"
 
     @property
     def none(self) -> npt.NDArray[Any]:
@@ -332,7 +334,7 @@ class Job:
         rows = len(batch)
         bad = np.zeros(rows, np.bool_)
         bad[[*reasons]] = True
-        zeros = ~vectors.any(axis=1) & ~bad
+        zeros = are_zeros(vectors) & ~bad
         missing = bad | zeros if self.empty == "null" else bad
         stays = np.ones(rows, np.bool_)
         if self.on_error == "skip":

@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
+import os
 import re
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from threading import Thread
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from m2v_onnx.model import OnnxStaticModel
-from m2v_onnx.serve import openapi, page
-from m2v_onnx.serve.answers import JSON, Answer, dumps
+from m2v_onnx.serve.answers import Answer, dumps
 from m2v_onnx.serve.apis import cohere, house, kserve, ollama, openai, tei
 from m2v_onnx.serve.apis.route import Route
 from m2v_onnx.serve.call import Call, Server
@@ -22,6 +23,7 @@ from m2v_onnx.serve.models import Models
 from m2v_onnx.serve.problems import Problem, Style
 from m2v_onnx.serve.problems import tei as tei_style
 from m2v_onnx.serve.settings import Settings
+from m2v_onnx.serve.sockets import drop_stalled
 from m2v_onnx.serve.work import Work
 
 ROUTES: tuple[Route, ...] = (
@@ -30,6 +32,10 @@ ROUTES: tuple[Route, ...] = (
 
 SMALL_BODY = 1 << 16
 """Bytes of a body that does not count as waiting."""
+
+METRICS_AFTER = 1
+"""Seconds from a worker's start until prometheus_client is imported, where nobody asks for metrics before: 30 ms that a
+start need not wait for. Of several workers the parent has imported it, so that they share its memory."""
 
 _LATE = "a body took too long"
 
@@ -43,21 +49,33 @@ class Application:
 
     def __init__(self, settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
         metrics = Metrics()
+        if settings.workers > 1:
+            metrics.open()
         self._settings, self._limits = settings, settings.limits
         self._server = Server(settings, Models(models), metrics, Work(settings.threads, metrics))
-        self._waiting = 0
+        self._waiting, self._guarded = 0, False
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._paths: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
-        first = self._server.models.first.name
+
+        def document() -> Answer:
+            from m2v_onnx.serve import openapi  # here, as most servers are asked for neither
+
+            return Answer(dumps(openapi.document(routes, self._server.models.first.name, keys=bool(settings.keys))))
+
+        def for_people() -> Answer:
+            from m2v_onnx.serve import page
+
+            return Answer(page.content(routes, self._server.models, settings), headers=page.HEADERS)
+
         own = (
             Route(
                 method="GET", path="/openapi.json", style=tei_style, access="open", summary="This document",
-                handle=_constant(lambda: dumps(openapi.document(routes, first, keys=bool(settings.keys))), JSON),
+                handle=_constant(document),
             ),
             Route(
                 method="GET", path="/", style=tei_style, access="open", summary="A page for people",
-                handle=_constant(lambda: page.content(routes, self._server.models, settings), page.HEADERS),
+                handle=_constant(for_people),
             ),
         )  # fmt: skip
         routes = (*ROUTES, *own)
@@ -80,12 +98,17 @@ class Application:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open the models in a thread: health answers meanwhile."""
         self._loop = loop
-        self._tick()
+        loop.call_soon(self._tick)  # when the loop runs, and the server listens
         Thread(target=self._open, daemon=True).start()
 
     def _tick(self) -> None:
-        """Each second: flush the counts, and give bodies up that take too long. A timer for each would cost more."""
+        """Each second: flush the counts, and give bodies up that take too long. A timer for each would cost more.
+
+        At first also look for the socket that listens, until it is there.
+        """
         self._server.metrics.flush()
+        if not self._guarded:
+            self._guarded = sys.platform != "linux" or drop_stalled(self._limits.seconds)
         late = perf_counter() - self._limits.seconds
         for task, began in self._reading.items():
             if began < late:
@@ -93,9 +116,18 @@ class Application:
         self._loop.call_later(1, self._tick)
 
     def _open(self) -> None:
-        for served in self._server.models.all:
-            served.warm_up()
-        self._server.ready = True
+        try:
+            for served in self._server.models.all:
+                served.warm_up()
+        except Exception:
+            log.exception("the models cannot be opened, so this worker ends")
+            os._exit(1)  # from a thread; the server starts another one, and ends when that fails too
+        with suppress(RuntimeError):  # the loop is closed: the server ends already
+            self._loop.call_soon_threadsafe(self._server.opened.set)
+            sleep(METRICS_AFTER)
+            import prometheus_client  # noqa: F401  # in this thread, while requests are answered
+
+            self._loop.call_soon_threadsafe(self._server.metrics.open)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._server.work.close()
@@ -117,8 +149,6 @@ class Application:
             if route.method == "GET":
                 answer = await route.handle(call)
             else:
-                if not self._server.ready:
-                    raise Problem("starting", "the models are still opened: come back in a second")
                 answer = await self._post(route, call, protocol)
                 if counted:
                     self._server.metrics.answered(call.single, perf_counter() - began, call.tokens)
@@ -195,11 +225,25 @@ class Application:
                 raise Problem("overloaded", f"{metrics.running} requests are worked on: come back in a second")
             metrics.running += 1
             try:
+                if not self._server.ready:
+                    await self._opened()
                 return await route.handle(call)
             finally:
                 metrics.running -= 1
         finally:
             self._waiting -= held
+
+    async def _opened(self) -> None:
+        """Hold a request until the models are open: clients do not choose their worker, and another one may have said
+        that the server is ready.
+
+        :raises Problem: when it takes too long.
+        """
+        seconds = self._limits.seconds
+        try:
+            await asyncio.wait_for(self._server.opened.wait(), seconds)
+        except TimeoutError:
+            raise Problem("starting", f"the models are still opened after {seconds:g} seconds: come back") from None
 
     async def _in_time(self, reading: Awaitable[Read]) -> Read:
         """Wait for what a client sends. :raises TimeoutError: when it takes too long."""
@@ -278,13 +322,13 @@ _PREFLIGHT = Route(
 )
 
 
-def _constant(make: Callable[[], bytes], headers: list[tuple[str, str]]) -> Callable[[Call], Any]:
+def _constant(make: Callable[[], Answer]) -> Callable[[Call], Any]:
     """A route whose answer is made when it is first asked for."""
     made: list[Answer] = []
 
     async def handle(call: Call) -> Answer:
         if not made:
-            made.append(Answer(make(), headers=headers))
+            made.append(make())
         return made[0]
 
     return handle

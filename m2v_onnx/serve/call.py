@@ -1,5 +1,6 @@
 """One request on its way through an API."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -31,14 +32,19 @@ class Headers(Protocol):
 class Server:
     """What a worker has, and all its requests share.
 
-    :ivar ready: whether the models are open.
+    :ivar opened: set when the models are open.
     """
 
     settings: Settings
     models: Models
     metrics: Metrics
     work: Work
-    ready: bool = False
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the models are open."""
+        return self.opened.is_set()
 
 
 @dataclass(slots=True)

@@ -1,13 +1,14 @@
 """What a server counts, for Prometheus, under text-embeddings-inference's names where they mean the same."""
 
 import os
+from collections import Counter as Count
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Metric
+    from prometheus_client import CollectorRegistry, Histogram, Metric
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus_client's variable: where processes keep their counts, so that one can tell those of all."""
@@ -23,6 +24,12 @@ def share(folder: Path) -> None:
     os.environ[FOLDER_VARIABLE] = str(folder)
 
 
+class _Early(list[float]):
+    """Keeps what is observed, until there is a histogram."""
+
+    observe = list.append
+
+
 class Metrics:
     """A worker's counts. ``exposed`` tells those of all workers, and of workers that were replaced.
 
@@ -31,7 +38,20 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        # Here, for it takes 40 ms, and must come after ``share``.
+        self._single = self._batch = self._single_success = self._batch_success = self._texts = self._tokens = 0
+        self._failed: Count[str] = Count()
+        self._duration: Histogram | _Early = _Early()
+        self._queue_duration: Histogram | _Early = _Early()
+        self._inference_duration: Histogram | _Early = _Early()
+        self._registry: CollectorRegistry | None = None
+        self.running = 0
+
+    def open(self) -> None:
+        """Hand all counts to prometheus_client, those until now too. To import it takes a tenth of a worker's start, so
+        this comes after it. Call it from the thread that counts.
+        """
+        if self._registry is not None:
+            return
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -47,26 +67,26 @@ class Metrics:
             Counter("te_embed_count", "Texts that vectors were made of.", registry=registry),
             Counter("m2v_onnx_tokens", "Tokens of these texts.", registry=registry),
         )
-        self._single = self._batch = self._single_success = self._batch_success = self._texts = self._tokens = 0
-        self._duration = Histogram(
-            "te_request_duration", "Seconds from a request to its answer.", registry=registry, buckets=SECONDS
+
+        def histogram(name: str, about: str, early: Histogram | _Early) -> Histogram:
+            made = Histogram(name, about, registry=registry, buckets=SECONDS)
+            assert isinstance(early, _Early)
+            for seconds in early:
+                made.observe(seconds)
+            return made
+
+        self._duration = histogram("te_request_duration", "Seconds from a request to its answer.", self._duration)
+        self._queue_duration = histogram(
+            "te_request_queue_duration", "Seconds that a large request waits for a thread.", self._queue_duration
         )
-        self._queue_duration = Histogram(
-            "te_request_queue_duration",
-            "Seconds that a large request waits for a thread.",
-            registry=registry,
-            buckets=SECONDS,
-        )
-        self._inference_duration = Histogram(
+        self._inference_duration = histogram(
             "te_request_inference_duration",
             "Seconds of work on a request, tokenizing and writing numbers included.",
-            registry=registry,
-            buckets=SECONDS,
+            self._inference_duration,
         )
         self._queue_size = Gauge(
             "te_queue_size", "Requests that are worked on or wait.", registry=registry, multiprocess_mode="livesum"
         )
-        self.running = 0
 
     def worked(self, texts: int, seconds: float) -> None:
         """Vectors were made."""
@@ -94,16 +114,21 @@ class Metrics:
             self._single += 1
         else:
             self._batch += 1
-        self._failures.labels(kind).inc()
+        self._failed[kind] += 1
 
     def flush(self) -> None:
         """Tell prometheus_client, and so the other workers. Called each second, and before the counts are told."""
+        if self._registry is None:
+            return
         numbers = (
             self._single, self._batch, self._single_success, self._batch_success, self._texts, self._tokens,
         )  # fmt: skip
         self._single = self._batch = self._single_success = self._batch_success = self._texts = self._tokens = 0
         for counter, number in zip(self._sums, numbers, strict=True):
             counter.inc(number)
+        for kind, number in self._failed.items():
+            self._failures.labels(kind).inc(number)
+        self._failed.clear()
         self._queue_size.set(self.running)
 
     def exposed(self) -> bytes:
@@ -111,8 +136,10 @@ class Metrics:
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
+        self.open()
         self.flush()
         registry = self._registry
+        assert registry is not None
         if (folder := os.environ.get(FOLDER_VARIABLE)) is not None:
             _forget_dead(Path(folder))
             registry = CollectorRegistry()

@@ -1,8 +1,8 @@
 """Starting granian, an HTTP server written in Rust, and its workers.
 
 Why granian: it closes connections whose headers take too long, which uvicorn does not; it replaces workers that die;
-and its own interface leaves little to do for each request. Its weak side: it takes an answer whole, however slowly the
-client reads.
+and its own interface leaves little to do for each request. Its weak sides: it takes an answer whole, however slowly
+the client reads, and it waits for TLS's handshake as long as the client likes.
 
 Why msgspec reads JSON: it checks types while it reads, says where they are wrong, and its structs make the OpenAPI
 document. Why orjson writes it: it takes numpy's arrays as they are, and gives float32 as few digits as it needs.
@@ -14,8 +14,8 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,12 @@ def serve(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
     with tempfile.TemporaryDirectory(prefix="m2v-onnx-serve-", ignore_cleanup_errors=True) as folder:
         if settings.workers > 1:
             metrics.share(Path(folder))
-        # Before workers are forked, which then share its memory; and after it was told a folder.
-        import prometheus_client  # noqa: F401
-        from granian.constants import HTTPModes, Interfaces
-        from granian.http import HTTP1Settings
-        from granian.log import LogLevels
-        from granian.server import Server
+            import prometheus_client  # noqa: F401  # before workers are forked, which then share its memory
+        with _absent("anyio", "dotenv", "setproctitle", "watchfiles"):
+            from granian.constants import HTTPModes, Interfaces
+            from granian.http import HTTP1Settings
+            from granian.log import LogLevels
+            from granian.server import Server
 
         from m2v_onnx.serve import app  # noqa: F401
 
@@ -88,6 +88,7 @@ def serve(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
         names = ", ".join(models)
         print(f"m2v-onnx serve: {settings.url} {names}; workers: {settings.workers}", file=sys.stderr, flush=True)
         gc.freeze()  # what is there stays: a worker's collector neither looks at it nor writes into shared memory
+        gc.enable()
         server.serve(target_loader=partial(_load, settings, dict(models)), wrap_loader=False)
 
 
@@ -96,6 +97,21 @@ def _load(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> Any:
     from m2v_onnx.serve.app import Application
 
     return Application(settings, models)
+
+
+@contextmanager
+def _absent(*packages: str) -> Iterator[None]:
+    """Let packages not be found. granian imports these where they are installed, for options that are not taken here:
+    it takes some 10 ms of a start.
+    """
+    hidden = [package for package in packages if package not in sys.modules]
+    for package in hidden:
+        sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]
 
 
 def _check_address(settings: Settings) -> None:

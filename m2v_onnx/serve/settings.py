@@ -19,8 +19,8 @@ class Limits:
     :ivar characters: code points of a text.
     :ivar requests: requests at a time whose bodies were read; one more is answered 429.
     :ivar waiting: bytes of all large bodies at a time, those that are still read included; more is answered 429.
-    :ivar seconds: until a request's headers must be there, and then its body; a connection that asks nothing for so
-        long is closed.
+    :ivar seconds: until a request's headers must be there, then its body, and then the models of a worker that still
+        opens them; a connection that asks nothing for so long is closed, and one that takes no byte of its answer.
     """
 
     body: int = 16 << 20

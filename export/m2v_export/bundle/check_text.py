@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 
 from m2v_export.text.samples import code_point_texts, fuzzed_texts
 from m2v_onnx.errors import ExportError
+from m2v_onnx.models.format import TEXT
 from m2v_onnx.vectors.batching import batches
 from m2v_onnx.vectors.by_graph import TextGraph
 from m2v_onnx.vectors.by_tokenizers import TokenizersTokens
@@ -18,7 +19,9 @@ BATCH = 512
 
 
 def check_text_ids(graph: Path, tokenizer: Tokenizer, max_length: int | None) -> None:
-    """:raises ExportError: for the first text with other token ids."""
+    """:param graph: text.onnx, or the part of it that makes token ids.
+    :raises ExportError: for the first text with other token ids.
+    """
     tokens = TokenizersTokens.of(tokenizer)
     text_graph = TextGraph(Session(graph, SessionConfig()))
     for texts in batches(chain(fuzzed_texts(tokenizer, FUZZED_TEXTS), code_point_texts()), BATCH):
@@ -26,6 +29,6 @@ def check_text_ids(graph: Path, tokenizer: Tokenizer, max_length: int | None) ->
         for text, got, want in zip(texts, split(*text_graph.ids(texts)), expected, strict=True):
             if got != want:
                 raise ExportError(
-                    f"{graph.name} gives other token ids for {text[:60]!r}: expected {want[:20]}, got {got[:20]}."
+                    f"{Path(TEXT).name} gives other token ids for {text[:60]!r}: expected {want[:20]}, got {got[:20]}."
                     " That is a fault of m2v-onnx: please report it with the model's name"
                 )

@@ -21,8 +21,12 @@ from m2v_export.graphs.builder import Branch, Graph, Value
 from m2v_export.source.embedding import INT4_OFFSET, Embedding
 from m2v_onnx.models.format import NORM_EPSILON
 
-GRID_BYTES = 4 << 20
+GRID_BYTES = 8 << 20
 """Rows of one grid, in bytes of float32: what is filled up to the longest of its texts stays small."""
+
+UNSORTED_BYTES = 4 << 20
+"""Rows of a batch, filled up to the longest of its texts, that is one grid as it is: of more it is faster to sort the
+texts by length first."""
 
 CACHED_BYTES = 512 << 10
 """Rows gathered at once, in bytes of float32. From 1 MB on they left one machine's core cache before they were summed,
@@ -136,29 +140,32 @@ class Pooling:
 
         :param ids: int64 [N, L], L > 0. :return: float32 [N, dim].
         """
+        return self.weighted(self.lines_of_factors(ids), self.codes(ids)).squeeze(1)
+
+    def lines_of_factors(self, ids: Value) -> Value:
+        """:param ids: int64 [N, L]. :return: float32 [N, 1, L]: the tokens' weights, to be multiplied with rows."""
         factors = self.factors(ids)
         if factors is None:
             factors = self.g.op("Expand", np.ones((1, 1), np.float32), self.g.op("Shape", ids)).of_rank(2)
-        return self.weighted(factors, self.codes(ids))
+        return factors.unsqueeze(1)
 
     def weighted(self, factors: Value, codes: Value) -> Value:
         """As ``product``. Two codes a byte are summed as they are, the low ones and both together; what the high ones
         come to and the codes' offset is left to the sums, a row a text.
 
-        :param factors: float32 [N, L].
+        :param factors: float32 [N, 1, L], or [1, L] for one text.
         :param codes: as ``codes`` gives them: [N, L, width], or [L, width] for one text.
+        :return: float32 [N, 1, dim], or [1, dim] for one text.
         """
 
         def times(rows: Value) -> Value:
-            if rows.rank == 2:
-                return self.g.op("MatMul", factors, rows)
-            return self.g.op("MatMul", factors.unsqueeze(1), rows).squeeze(1)
+            return self.g.op("MatMul", factors, rows)
 
         if not self.embedding.packed:
             return times(codes.cast(np.float32))
         low, both = self._low_and_both(codes)
         sums = self._side_by_side(times(low), times(both))
-        return sums - self.count(factors) * self.offsets
+        return sums - self.g.op("ReduceSum", factors, np.array([-1])) * self.offsets
 
     def parts_product(self, ids: Value) -> Value:
         """As ``product``, of one text of any length, without a branch for long ones: the weights are in two parts
@@ -307,11 +314,11 @@ def _texts_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Va
     """
     g = pooling.g
     longest = g.op("ReduceMax", g.concat([lengths, np.array([pooling.fewest_rows])]))
-    grid_tokens = GRID_BYTES // (4 * pooling.embedding.dim)
+    unsorted_tokens, grid_tokens = (of // (4 * pooling.embedding.dim) for of in (UNSORTED_BYTES, GRID_BYTES))
 
     def large(g: Graph) -> list[Value]:
         return g.if_(
-            longest * offsets.size() <= grid_tokens,
+            longest * offsets.size() <= unsorted_tokens,
             lambda g: [_block_sums(pooling, padded_ids, offsets, lengths, longest)],
             lambda g: [_sorted_sums(pooling, padded_ids, offsets, lengths, longest, grid_tokens)],
         )
@@ -385,14 +392,20 @@ def _grids_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Val
     # The last block is filled up with empty texts.
     missing = g.concat([np.array([0]), blocks * lines - texts])
     filled_starts, filled_lengths = (g.op("Pad", of, missing).of_rank(1) for of in (starts, lengths))
-    grids = grid_of(g, padded_ids, filled_starts, filled_lengths, longest).reshape(-1, lines, longest)
-    if not pooling.by_products:
+    grid = grid_of(g, padded_ids, filled_starts, filled_lengths, longest)
+    factors = None
+    if pooling.by_products:
+        # Of all blocks at once: in the loop it would be six kernels more a block.
+        factors = pooling.lines_of_factors(grid).reshape(-1, lines, 1, longest)
+    grids = grid.reshape(-1, lines, longest)
+    if factors is None:
         grids = g.op("Transpose", grids, perm=[0, 2, 1])
 
     def one_block(g: Graph, i: Value) -> tuple[None, list[Value], list[Value]]:
-        grid = g.op("Gather", grids, i).of_rank(2)
-        sums = pooling.product(grid) if pooling.by_products else pooling.in_order(grid).cast(np.float32)
-        return None, [], [sums.of_rank(2)]
+        ids = g.op("Gather", grids, i).of_rank(2)
+        if factors is None:
+            return None, [], [pooling.in_order(ids).cast(np.float32).of_rank(2)]
+        return None, [], [pooling.weighted(g.op("Gather", factors, i).of_rank(3), pooling.codes(ids)).of_rank(3)]
 
     (stacked,) = g.loop([], one_block, trips=blocks.squeeze(0))
     return g.op("Slice", stacked.reshape(-1, pooling.embedding.dim), np.array([0]), texts)

@@ -1,11 +1,11 @@
 """Walking over a table that may be larger than memory."""
 
-import mmap
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
+
+from m2v_export.source.memory import let_go
 
 Array = npt.NDArray[Any]
 
@@ -22,10 +22,6 @@ def chunks(array: Array, size: int = CHUNK_BYTES) -> Iterator[Array]:
     :param size: bytes of one.
     """
     rows = max(1, size // max(1, array[:1].nbytes))
-    mapped: Any = array
-    while isinstance(mapped, np.ndarray):
-        mapped = mapped.base
     for i in range(0, len(array), rows):
         yield array[i : i + rows]
-        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
-            mapped.madvise(mmap.MADV_DONTNEED)
+        let_go(array)

@@ -21,8 +21,8 @@ inside words. ``graph.py`` is the whole graph.
 """
 
 from m2v_export.text.errors import UnsupportedTokenizer
-from m2v_export.text.graph import text_graph
+from m2v_export.text.graph import text_graph, without_vectors
 from m2v_export.text.kinds import read_tokenizer
 from m2v_export.text.limits import Limits
 
-__all__ = ["Limits", "UnsupportedTokenizer", "read_tokenizer", "text_graph"]
+__all__ = ["Limits", "UnsupportedTokenizer", "read_tokenizer", "text_graph", "without_vectors"]

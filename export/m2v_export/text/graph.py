@@ -1,6 +1,6 @@
 """The whole text graph: bytes to token ids by the tokenizer's kind, then pooling."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx
@@ -31,3 +31,35 @@ def text_graph(
     g.output(ids, "input_ids", ["tokens"])
     g.output(token_offsets, "token_offsets", ["N"])
     return g.model(metadata), outside.tensors
+
+
+def without_vectors(model: onnx.ModelProto) -> onnx.ModelProto:
+    """:param model: see ``text_graph``.
+    :return: the same nodes, as far as ``input_ids`` and ``token_offsets`` need them.
+    """
+    ids = onnx.ModelProto()
+    ids.CopyFrom(model)
+    graph = ids.graph
+    needed = {"input_ids", "token_offsets"}
+    nodes = []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            needed.update(_inputs(node))
+            nodes.append(node)
+    for part, kept in (
+        (graph.node, nodes[::-1]),
+        (graph.initializer, [tensor for tensor in model.graph.initializer if tensor.name in needed]),
+        (graph.output, [output for output in model.graph.output if output.name in needed]),
+    ):
+        del part[:]
+        part.extend(kept)
+    return ids
+
+
+def _inputs(node: onnx.NodeProto) -> Iterator[str]:
+    """Its own, and those of the nodes in its bodies."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from _inputs(inner)
+        yield from (output.name for output in attribute.g.output)

@@ -41,17 +41,21 @@ KINDS = {
 """By the type of the model in tokenizer.json."""
 
 
-def read_tokenizer(tokenizer: Tokenizer) -> BuildIds:
+def read_tokenizer(tokenizer: Tokenizer, config: Mapping[str, Any] | None = None) -> BuildIds:
     """Read the tables of a tokenizer.
 
+    :param config: its tokenizer.json, where that is known. The tokenizer's model is not needed then: pieces are read
+        from there, and only its other parts are asked.
     :return: what builds its token ids in a graph.
     :raises UnsupportedTokenizer: when a part cannot be exported exactly; it names the part.
     """
-    model = type(tokenizer.model).__name__
+    if config is None:
+        config = json.loads(tokenizer.to_str())
+    model = config["model"]["type"]
     if model not in KINDS:
         raise UnsupportedTokenizer(f"model: expected {' or '.join(KINDS)}, got {model}")
     kind = KINDS[model]
-    tables = kind.read_tables(tokenizer, json.loads(tokenizer.to_str()))
+    tables = kind.read_tables(tokenizer, config)
 
     def build_ids(g: Graph, utf8: Value, offsets: Value, limits: Limits) -> tuple[Value, Value]:
         return kind.build_ids(g, utf8, offsets, tables, limits)

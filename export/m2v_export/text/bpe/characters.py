@@ -10,11 +10,11 @@ from m2v_export.text.bpe.expressions import BREAK, SPACE
 from m2v_export.text.bpe.tables import BpeTables, Prefix
 from m2v_export.text.stages.code_points import Decoded, code_points_at, decoded, look_up_pages
 from m2v_export.text.stages.decode import is_continuation
-from m2v_export.text.stages.normalize.added import mark_added
-from m2v_export.text.stages.normalize.codes import without_dropped
+from m2v_export.text.stages.normalize.added import with_added, without_dropped, without_marked
 from m2v_export.text.stages.normalize.compose import composed
-from m2v_export.text.stages.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
-from m2v_export.text.tables.added import BEGINNING, NO_STATE, AddedTable
+from m2v_export.text.stages.normalize.rewrite import with_forms
+from m2v_export.text.stages.repair import bytes_at, made_valid
+from m2v_export.text.tables.added import BEGINNING, NO_STATE
 from m2v_export.text.tables.alphabet import DROPPED
 from m2v_export.text.tables.pages import Pages
 from m2v_export.text.tables.utf8 import (
@@ -88,15 +88,13 @@ def read_characters(g: Graph, symbols: Value, starts: Value, tables: BpeTables) 
 
 def _with_care(g: Graph, symbols: Value, starts: Value, tables: BpeTables) -> list[Value]:
     """As ``read_characters``, for texts that are not plain ASCII."""
-    simple = is_continuation(symbols).cast(np.int32)
-    leads = bytes_at(g, symbols, places_where(g, (symbols >= FIRST_LEAD) & (symbols < AFTER)))
-    with g.scope("repair"):
-        valid = is_sound(g, leads, look_up(g, simple, starts)) & none_stray(g, simple, followers(g, leads))
-        symbols, starts = g.if_(valid, lambda g: [symbols, starts], lambda g: list(replace_invalid(g, symbols, starts)))
+    symbols, starts = made_valid(g, symbols, starts)
     for i, table in enumerate(tables.added):
-        symbols, starts = _with_added(g, symbols, starts, table)
+        symbols, starts = with_added(g, symbols, starts, table)
         if i == 0 and tables.strips.any():
             symbols, starts = _stripped(g, symbols, starts, tables)
+    if tables.forms is not None:
+        symbols, starts = with_forms(g, symbols, starts, tables.forms)
     if tables.prefix is not None:
         symbols, starts = _with_blanks(g, symbols, starts, tables.prefix)
     text = decoded(g, symbols, starts)
@@ -111,21 +109,6 @@ def _kinds_of(g: Graph, text: Decoded, tables: BpeTables) -> Value:
     kinds = look_up(g, g.constant(tables.kinds, "kind_of_symbol"), text.own)
     of_several = look_up_pages(g, tables.kinds_of_code_point, text.code_points, "kind_of_code_point")
     return g.op("ScatterElements", kinds, text.several, of_several).sized_as(text.own)
-
-
-def _with_added(g: Graph, symbols: Value, starts: Value, table: AddedTable) -> tuple[Value, Value]:
-    """:param symbols: int32 [T + PADDED]. :param starts: int32 [N]. :return: the same, added tokens as one symbol."""
-    return _without_marked(g, starts, mark_added(g, symbols, symbols, starts, table, DROPPED))
-
-
-def _without_marked(g: Graph, starts: Value, marked: Value) -> tuple[Value, Value]:
-    """:param marked: int32 [T + PADDED], DROPPED where symbols go. :return: int32 [U + PADDED], int32 [N]."""
-    symbols, starts = g.if_(
-        any_of(g, marked.equals(DROPPED)),
-        lambda g: list(without_dropped(g, marked, starts)),
-        lambda g: [marked, starts],
-    )
-    return symbols, starts
 
 
 def _stripped(g: Graph, symbols: Value, starts: Value, tables: BpeTables) -> tuple[Value, Value]:
@@ -152,7 +135,7 @@ def _stripped(g: Graph, symbols: Value, starts: Value, tables: BpeTables) -> tup
         gone = is_space * look_up(g, is_gone, g.op("CumSum", begins, np.array(0)).of_rank(1))
         of_byte = g.op("CumSum", (~is_continuation(symbols)).cast(np.int32), np.array(0)).of_rank(1) - 1
         marked = g.op("Where", look_up(g, gone, of_byte) > 0, np.array(DROPPED, np.int32), symbols)
-        return list(_without_marked(g, starts, marked))
+        return list(without_marked(g, starts, marked))
 
     some = any_of(g, look_up(g, g.constant(tables.strips.max(axis=0), "strip"), symbols) > 0)
     symbols, starts = g.if_(some, strip, lambda g: [symbols, starts])

@@ -1,9 +1,10 @@
 """The merges of few words: as in ``merge``, in far fewer operations a round.
 
 Where there is little to do most of the time goes into starting operations. Here all tokens stay in their order, also
-those of words that are done, and all is looked up anew in each round. In each word all pairs of its lowest rank are
-merged, for what is made of them has a higher rank with its neighbours. So it serves models without ``Merges.early``
-alone. Words that need many rounds, of one token many times in a row, are left to the thorough way.
+those of words that are done, and all is looked up anew in each round. As in ``merge`` all safe pairs are merged, which
+nothing can break up. So are all pairs of the lowest rank of each word, for what is made of them has a higher rank with
+its neighbours. So it serves models without ``Merges.early`` alone. Words that need many rounds, of one token many times
+in a row, are left to the thorough way.
 """
 
 import numpy as np

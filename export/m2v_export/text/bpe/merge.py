@@ -65,8 +65,13 @@ class Merger:
         :return: int32 [Q], int32 [Q], int32 [M + 1]: tokens, words, and 1 for words in which many merges at once may
             differ from one after the other.
         """
+        # Whether all pairs of a word's lowest rank are merged at once: see ``merges``.
+        all_lowest = not self.merges.early
         # Of words that have no pair; what is behind all is never done.
-        none = g.concat([g.op("Expand", np.array([NO_PAIR]), count).of_rank(1), np.array([0])])
+        no_pair, zero = (
+            np.array([of], np.int32 if all_lowest else np.int64) for of in (NEVER if all_lowest else NO_PAIR, 0)
+        )
+        none = g.concat([g.op("Expand", no_pair, count).of_rank(1), zero])
 
         def one_round(
             g: Graph, _: Value, tokens: Value, words: Value, ranks: Value, done: Value, done_words: Value, early: Value
@@ -77,17 +82,18 @@ class Merger:
             # A pair with a lower one beside it waits for that.
             first = (own <= look_up(g, ranks, some - 1)) & (own <= look_up(g, ranks, some + 1))
             some, own = keep(g, some, first), keep(g, own, first)
-            key = own.cast(np.int64) * (1 << PLACE_BITS) + some.cast(np.int64)
+            key = own if all_lowest else own.cast(np.int64) * (1 << PLACE_BITS) + some.cast(np.int64)
             word = look_up(g, words, some)
             lowest = g.op("ScatterElements", none, word, key, reduction="min").of_rank(1)
             merges = key.equals(look_up(g, lowest, word))
             if not in_order:
-                merges = merges | self._are_safe(g, tokens, some, own)
+                is_safe, every_second = self._are_safe(g, tokens, some, own)
+                merges = (merges | is_safe) & every_second if all_lowest else merges | (is_safe & every_second)
             at = keep(g, some, merges)
             made = look_up(g, self._merged, keep(g, own, merges) // 2)
             changes = g.concat([made, zeros_like(made) + GONE])
             tokens = g.op("ScatterElements", tokens, g.concat([at, at + 1]), changes).sized_as(tokens)
-            goes_on = look_up(g, lowest < NO_PAIR, words)
+            goes_on = look_up(g, lowest < no_pair, words)
             ended = places_where(g, ~goes_on)
             done = g.concat([done, look_up(g, tokens, ended)])
             done_words = g.concat([done_words, look_up(g, words, ended)])
@@ -133,10 +139,11 @@ class Merger:
         last = np.array(len(self.merges.merged) - 1, np.int32)
         return look_up(g, self._merged, g.op("Min", ranks // 2, last))
 
-    def _are_safe(self, g: Graph, tokens: Value, at: Value, ranks: Value) -> Value:
+    def _are_safe(self, g: Graph, tokens: Value, at: Value, ranks: Value) -> tuple[Value, Value]:
         """:param at: int32 [S], where pairs are that have no lower one beside them, ascending.
         :param ranks: int32 [S], of these.
-        :return: bool [S], which are merged whatever happens around them.
+        :return: bool [S], which are merged whatever happens around them, but for those that overlap; bool [S], which of
+            these BPE takes.
         """
         before, left, right, behind = (look_up(g, tokens, at + i) for i in range(-1, 3))
         before, behind = look_up(g, self._lasts, before), look_up(g, self._firsts, behind)
@@ -148,8 +155,10 @@ class Merger:
         step = at - look_up(g, keep(g, at, begins), row)
         # So a lowest merge on the left is the pair before it itself, but not before the first.
         reliable = look_up(g, keep(g, ranks < least_left, begins), row)
-        safe = reliable & (ranks <= least_left) & (ranks <= least_right) & g.op("BitwiseAnd", step, 1).equals(0)
-        return safe & g.op("BitwiseAnd", ranks, 1).equals(0) if self.merges.early else safe
+        safe = reliable & (ranks <= least_left) & (ranks <= least_right)
+        if self.merges.early:
+            safe = safe & g.op("BitwiseAnd", ranks, 1).equals(0)
+        return safe, g.op("BitwiseAnd", step, 1).equals(0)
 
 
 def _marked(g: Graph, early: Value, words: Value, ranks: Value) -> Value:

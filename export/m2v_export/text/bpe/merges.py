@@ -14,7 +14,9 @@ rounds as a word has symbols. Many merges at once give the same, where each of t
 
 The pair of the lowest rank of a word is merged in any case, if its tokens are made by merges of lower ranks. A word
 with another pair is begun anew, and merged one pair after the other. GPT-2's and Qwen's merges have no such pairs; of
-Llama 3's 127,156 they are 90.
+Llama 3's 127,156 they are 90. Where there are none, all pairs of the lowest rank of a word are merged at once: what is
+made of one has a higher rank with its neighbours, so the others come before that. Of one token many times in a row
+these are the first two, the next two, and so on.
 """
 
 from collections import defaultdict

@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 from m2v_export.text.bpe.merges import last_merges, read_merges
 from m2v_export.text.bpe.pairs import CUT, read_pairs
 from m2v_export.text.bpe.tables import (
-    NEVER_BYTES,
     PACKED,
     WIDTH,
     WORD_BYTES,
@@ -27,7 +26,7 @@ from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import added_table, kept_tokens
 from m2v_export.text.tables.pages import paged
 from m2v_export.text.tables.probe import CODE_POINTS
-from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, SYMBOLS
+from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, NEVER_BYTES, SYMBOLS, byte_token
 from m2v_export.text.tables.words import WordKeys, store_words
 
 BLANK = "▁"
@@ -54,7 +53,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     # Spaces have become blanks, so nothing with a space is ever merged.
     merges = [(left, right) for left, right in model["merges"] if " " not in left + right]
     last = last_merges(vocabulary, merges)
-    bytes_ = {_byte_token(byte) for byte in range(0x100)}
+    bytes_ = {byte_token(byte) for byte in range(0x100)}
     for _, pair in last.values():
         if not bytes_.isdisjoint(pair):
             raise UnsupportedTokenizer(f"model: a merge of {pair[0]!r} and {pair[1]!r}, one of which is a byte")
@@ -92,16 +91,12 @@ def _symbols(token: str) -> tuple[int, ...]:
     return tuple(byte + 1 for byte in token.replace(BLANK, " ").encode())
 
 
-def _byte_token(byte: int) -> str:
-    return f"<0x{byte:02X}>"
-
-
 def _read_bytes(vocabulary: Mapping[str, int]) -> Ints:
     """:return: int32 [256], the token of each byte, or of the character that it is."""
     of_byte = np.zeros(0x100, np.int32)
     for byte in {*range(0x100)} - NEVER_BYTES:
         character = chr(byte) if byte < FIRST_CONTINUATION else ""
-        ways = (BLANK if character == " " else character, _byte_token(byte))
+        ways = (BLANK if character == " " else character, byte_token(byte))
         found = next((vocabulary[way] for way in ways if way in vocabulary), None)
         if found is None:
             raise UnsupportedTokenizer(f"model: no token {ways[1]} for a byte, so that characters may be unknown")

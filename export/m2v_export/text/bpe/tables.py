@@ -8,14 +8,24 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from m2v_export.text.bpe.expressions import BOUNDARY, EXPRESSIONS, GPT2, Expression, contractions, kinds_of
+from m2v_export.text.bpe.expressions import (
+    BOUNDARY,
+    DEEPSEEK,
+    EXPRESSIONS,
+    GPT2,
+    LIKE_DEEPSEEK,
+    Expression,
+    contractions,
+    kinds_of,
+)
 from m2v_export.text.bpe.merges import Merges, last_merges, read_merges
 from m2v_export.text.bpe.pairs import Pairs
 from m2v_export.text.errors import UnsupportedTokenizer
 from m2v_export.text.tables.added import AddedTable, added_table, kept_tokens
 from m2v_export.text.tables.composition import Composition, read_composition
 from m2v_export.text.tables.pages import Pages, paged
-from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, SYMBOLS
+from m2v_export.text.tables.rewriting import Forms, compatible_forms
+from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, NEVER_BYTES, SYMBOLS
 from m2v_export.text.tables.words import WordKeys, Words, store_words
 
 WORD_BYTES = 15
@@ -23,9 +33,6 @@ WORD_BYTES = 15
 
 WIDTH, PACKED = 9, 3
 """Bits of a byte in the key of a word, with room for none, and how many an int32 holds."""
-
-NEVER_BYTES = {0xC0, 0xC1, *range(0xF5, 0x100)}
-"""Bytes that UTF-8 does not have."""
 
 Ints = npt.NDArray[np.int32]
 
@@ -82,6 +89,7 @@ class BpeTables:
     :ivar merges: how tokens are put together.
     :ivar prefix: a blank that is put before; None for none.
     :ivar composition: how characters are composed, where they are.
+    :ivar forms: what characters become before that; None where all stay.
     """
 
     cuts: Matches | Pairs
@@ -95,6 +103,7 @@ class BpeTables:
     merges: Merges
     prefix: Prefix | None
     composition: Composition | None
+    forms: Forms | None = None
 
 
 def byte_characters() -> list[str]:
@@ -113,10 +122,10 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     """
     model = config["model"]
     check_model(model)
-    composition = _read_normalizer(config["normalizer"])
+    composition, forms = _read_normalizer(config["normalizer"])
     expression, prefix = _read_pre_tokenizer(config["pre_tokenizer"])
     tokens = kept_tokens(tokenizer, config["added_tokens"])
-    _check_added(tokens, composition)
+    _check_added(tokens, composition, forms)
     characters = byte_characters()
     byte_of = {c: byte for byte, c in enumerate(characters)}
     vocabulary: dict[str, int] = model["vocab"]
@@ -156,6 +165,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
         merges=merges,
         prefix=Prefix(before_blanks=False, behind_added=True) if prefix else None,
         composition=composition,
+        forms=forms,
     )
 
 
@@ -174,15 +184,16 @@ def check_model(model: Mapping[str, Any]) -> None:
             raise UnsupportedTokenizer(f"model: {option}")
 
 
-def _read_normalizer(normalizer: Mapping[str, Any] | None) -> Composition | None:
+def _read_normalizer(normalizer: Mapping[str, Any] | None) -> tuple[Composition | None, Forms | None]:
     if normalizer is None:
-        return None
+        return None, None
     steps: Sequence[Mapping[str, Any]] = normalizer.get("normalizers", [normalizer])
     for step in steps:
-        if step["type"] != "NFC":
+        if step["type"] not in ("NFC", "NFKC"):
             raise UnsupportedTokenizer(f"normalizer: {step['type']}")
+    forms = compatible_forms() if any(step["type"] == "NFKC" for step in steps) else None
     # Composed once more nothing changes.
-    return read_composition() if steps else None
+    return (read_composition() if steps else None), forms
 
 
 def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expression, bool]:
@@ -191,19 +202,35 @@ def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[Expres
     types = [step.get("type") for step in steps]
     if types == ["ByteLevel"] and steps[0].get("use_regex", True):
         return EXPRESSIONS[GPT2], steps[0]["add_prefix_space"]
+    if types == ["Split", "Split", "Split", "ByteLevel"] and _is_deepseek(steps):
+        return LIKE_DEEPSEEK, False
     if types != ["Split", "ByteLevel"] or steps[1].get("use_regex", True) or steps[1]["add_prefix_space"]:
         got = " and ".join(map(str, types))
         raise UnsupportedTokenizer(f"pre_tokenizer: expected ByteLevel or Split and ByteLevel, got {got}")
     split = steps[0]
     pattern = split["pattern"].get("Regex")
     # The matches lie end to end: nothing between them is removed.
-    keeps_all = (split["behavior"], split["invert"]) in (("Isolated", False), ("Isolated", True), ("Removed", True))
+    keeps_all = (split["behavior"], split["invert"]) in (*ISOLATED, ("Removed", True))
     if pattern not in EXPRESSIONS or not keeps_all:
         raise UnsupportedTokenizer(f"pre_tokenizer: Split by {next(iter(split['pattern'].values()))!r}")
     return EXPRESSIONS[pattern], False
 
 
-def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition | None) -> None:
+ISOLATED = ("Isolated", False), ("Isolated", True)
+"""Ways of Split that keep all, the matches and what is between them."""
+
+
+def _is_deepseek(steps: Sequence[Mapping[str, Any]]) -> bool:
+    *splits, byte_level = steps
+    return (
+        tuple(split["pattern"].get("Regex") for split in splits) == DEEPSEEK
+        and all((split["behavior"], split["invert"]) in ISOLATED for split in splits)
+        and not byte_level.get("use_regex", True)
+        and not byte_level["add_prefix_space"]
+    )
+
+
+def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition | None, forms: Forms | None) -> None:
     """`tokenizers` looks for those that are not normalized first, and for the others in the composed text that is left.
     The graph composes last: whether the others are found must not depend on it.
     """
@@ -216,6 +243,8 @@ def _check_added(tokens: Sequence[Mapping[str, Any]], composition: Composition |
             raise UnsupportedTokenizer(f"{name}: rstrip beside a token that begins with white space")
         if token["normalized"] and composition is not None and not composition.keeps(token["content"]):
             raise UnsupportedTokenizer(f"{name}: normalized, and NFC may change what is found")
+        if token["normalized"] and forms is not None:
+            raise UnsupportedTokenizer(f"{name}: normalized, and NFKC may make it of others")
 
 
 def read_added(tokens: Sequence[Mapping[str, Any]], symbols: int) -> tuple[AddedTable, ...]:

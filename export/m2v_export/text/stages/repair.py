@@ -81,6 +81,16 @@ def none_stray(g: Graph, continues: Value, followers: Value) -> Value:
     return g.op("ReduceSum", continues, keepdims=0).equals(g.op("ReduceSum", followers, keepdims=0))
 
 
+def made_valid(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Value]:
+    """:param symbols: int32 [T + PADDED]. :param starts: int32 [N]. :return: the same, in UTF-8."""
+    simple = is_continuation(symbols).cast(np.int32)
+    leads = bytes_at(g, symbols, places_where(g, (symbols >= FIRST_LEAD) & (symbols < AFTER)))
+    with g.scope("repair"):
+        valid = is_sound(g, leads, look_up(g, simple, starts)) & none_stray(g, simple, followers(g, leads))
+        symbols, starts = g.if_(valid, lambda g: [symbols, starts], lambda g: list(replace_invalid(g, symbols, starts)))
+    return symbols, starts
+
+
 def replace_invalid(g: Graph, symbols: Value, starts: Value) -> tuple[Value, Value]:
     """:param symbols: int32 [T + PADDED]. :param starts: int32 [N], the first byte of each text.
     :return: int32 [U + PADDED], int32 [N]: the same, in UTF-8.

@@ -15,8 +15,8 @@ from m2v_onnx.errors import ExportError
 DEAD, ROOT = 0, 1
 """The first two nodes: where no symbol leads, and the empty piece."""
 
-SPARE = 8
-"""One place in so many stays free, so that nodes of several symbols find theirs."""
+SPARE = (16, 8, 4, 2, 1)
+"""One place in so many stays free, so that nodes of several symbols find theirs; where some do not, more stay free."""
 
 MANY_SYMBOLS = 6
 """Nodes of so many symbols are placed one by one, before all others."""
@@ -62,7 +62,11 @@ def build_double_array(pieces: Sequence[Sequence[int]], symbols: int) -> DoubleA
     """
     edges = _edges(pieces, symbols)
     nodes = len(edges.children) + 1
-    bases, places = _places(edges, nodes, nodes + nodes // SPARE + symbols + 2)
+    sizes = (nodes + nodes // spare + symbols + 2 for spare in SPARE)
+    found = next((found for size in sizes if (found := _places(edges, nodes, size)) is not None), None)
+    if found is None:
+        raise ExportError(_NO_PLACES)
+    bases, places = found
     size = int(max(places.max(), ROOT)) + 1
     # Of a symbol that leads nowhere: any base, where it looks, is less than the size.
     checks = np.full(size + symbols, NOBODY, np.int32)
@@ -91,8 +95,10 @@ def _edges(pieces: Sequence[Sequence[int]], symbols: int) -> _Edges:
     return _Edges(parents, symbols_, children, ends)
 
 
-def _places(edges: _Edges, nodes: int, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """:return: int64 [nodes], int64 [nodes]: each node's base, 0 where no symbol leads on, and its place."""
+def _places(edges: _Edges, nodes: int, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+    """:return: int64 [nodes], int64 [nodes]: each node's base, 0 where no symbol leads on, and its place; None where
+    some nodes found no places.
+    """
     rng = np.random.default_rng(0)
     free = np.ones(size, np.bool_)
     free[[DEAD, ROOT]] = False
@@ -117,7 +123,7 @@ def _places(edges: _Edges, nodes: int, size: int) -> tuple[npt.NDArray[np.int64]
         draws = (rng.integers(lowest, highest, TRIES) for _ in range(TRIES))
         base = next((d for draw in draws for d in draw.tolist() if free[d + symbols].all()), None)
         if base is None:
-            raise ExportError(_NO_PLACES)
+            return None
         put(np.array([first]), int(count), np.array([base]))
     for count in range(min(MANY_SYMBOLS, int(counts.max(initial=1) + 1)) - 1, 1, -1):
         left = firsts[counts == count]
@@ -136,14 +142,14 @@ def _places(edges: _Edges, nodes: int, size: int) -> tuple[npt.NDArray[np.int64]
             put(left[fits], count, base[fits])
             left = left[~fits]
         if len(left):
-            raise ExportError(_NO_PLACES)
+            return None
     # Nodes of one symbol fill what is left.
     alone = firsts[counts == 1]
     symbols = edges.symbols[alone]
     left_over = np.flatnonzero(free)
     left_over = left_over[left_over > int(symbols.max(initial=0))][: len(alone)]
     if len(left_over) < len(alone):
-        raise ExportError(_NO_PLACES)
+        return None
     put(alone, 1, left_over - symbols)
     return bases, places
 

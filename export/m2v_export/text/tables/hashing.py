@@ -22,6 +22,9 @@ LOAD = 0.9
 MOST_DISPLACED = 1023
 """Slots that a bucket's keys are moved by at most then: enough to find free ones where one in ten is free."""
 
+MANY_KEYS, LOAD_OF_MANY, MOST_DISPLACED_OF_MANY = 200_000, 0.98, 4095
+"""The same of ``HighBits`` for so many keys: among more slots there is a free one where one in fifty is free."""
+
 LOAD_AROUND = 0.995
 """Keys a slot where the first slot comes after the last."""
 
@@ -138,9 +141,10 @@ class HighBits:
 
     @classmethod
     def tries(cls, count: int) -> "Iterable[HighBits]":
-        buckets, places = 1 << (count // KEYS_A_BUCKET + 1).bit_length(), int(count / LOAD) + 8
+        load, displaced = (LOAD, MOST_DISPLACED) if count < MANY_KEYS else (LOAD_OF_MANY, MOST_DISPLACED_OF_MANY)
+        buckets, places = 1 << (count // KEYS_A_BUCKET + 1).bit_length(), int(count / load) + 8
         for _ in range(TRIES):
-            yield cls(places, buckets)
+            yield cls(places, buckets, displaced=displaced)
             places += places // MORE_PLACES + 1
 
     def of(self, hashed: Integers) -> tuple[Integers, Integers]:

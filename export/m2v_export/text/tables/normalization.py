@@ -10,6 +10,7 @@ from m2v_export.text.tables.alphabet import DROPPED, SEPARATOR, Alphabet
 from m2v_export.text.tables.graphemes import Clusters, Graphemes, read_graphemes
 from m2v_export.text.tables.pages import Pages, paged
 from m2v_export.text.tables.probe import CODE_POINTS, Characters, Kind
+from m2v_export.text.tables.rewriting import Rewriting
 from m2v_export.text.tables.utf8 import AFTER, SYMBOLS
 
 
@@ -22,6 +23,7 @@ class CodeTables:
     :ivar expansions: int32 [characters, most codes], codes of those characters that become several; DROPPED at the end.
     :ivar flagged: the first row of those without which no cluster matters, with what they become alone.
     :ivar graphemes: the clusters that are looked up as a whole; None for none.
+    :ivar loose_bytes: int32 [258], codes of the bytes of characters that become SPELLED; None where none does.
     """
 
     of_byte: npt.NDArray[np.int32]
@@ -29,6 +31,20 @@ class CodeTables:
     expansions: npt.NDArray[np.int32]
     flagged: int
     graphemes: Graphemes | None
+    loose_bytes: npt.NDArray[np.int32] | None = None
+
+
+SPELLED = DROPPED + 1
+"""The code of what becomes its bytes. It has the place of the first expansion."""
+
+
+def loose_bytes(text: str) -> str:
+    """Characters that stand for the bytes of a text: surrogates, which no text has."""
+    return "".join(map(loose_byte, text.encode()))
+
+
+def loose_byte(byte: int) -> str:
+    return chr(0xDC00 + byte)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +54,7 @@ class Normalization:
     :ivar added: the added tokens that are looked for in the bytes.
     :ivar normalized: those that are looked for in the codes.
     :ivar mark_classes: see ``marks.classes_of``.
+    :ivar rewriting: what is done to the bytes before; None for nothing. It finds the added tokens then.
     """
 
     alphabet: Alphabet
@@ -45,16 +62,22 @@ class Normalization:
     added: AddedTable | None
     normalized: AddedTable | None
     mark_classes: npt.NDArray[np.int32] | None
+    rewriting: Rewriting | None = None
 
 
 def read_codes(
-    characters: Characters, alphabet: Alphabet, clusters: Clusters | None = None, flagged: str = ""
+    characters: Characters,
+    alphabet: Alphabet,
+    clusters: Clusters | None = None,
+    flagged: str = "",
+    spells: bool = False,
 ) -> CodeTables:
     """The codes of every byte and code point, and of clusters.
 
     :param flagged: characters that are looked at with care, though they become one code.
+    :param spells: whether characters of several bytes without a code, and without a form of their own, are SPELLED.
     """
-    expansions: dict[tuple[int, ...], int] = {}
+    expansions: dict[tuple[int, ...], int] = {(): 0} if spells else {}
 
     def codes_of(form: str) -> tuple[int, ...]:
         return tuple(alphabet.code(c, characters.kind(c)) for c in form)
@@ -81,10 +104,17 @@ def read_codes(
     cluster_codes = {cluster: code(form) for cluster, form in characters.clusters.items()}
     rows = [*expansions, *(codes_of(characters.form(c)) for c in with_care)]
     of_code_point[[ord(c) for c in with_care]] = DROPPED + 1 + np.arange(len(expansions), len(rows))
+    loose = None
+    if spells:
+        of_code_point[of_code_point == alphabet.foreign_word] = SPELLED
+        loose = np.full(SYMBOLS, DROPPED, np.int32)
+        loose[:AFTER] = [alphabet.codes.get(loose_byte(byte), DROPPED) for byte in range(AFTER)]
     of_byte = np.full(SYMBOLS, DROPPED, np.int32)
     of_byte[:128] = of_code_point[:128]
     of_byte[AFTER:] = alphabet.end, SEPARATOR
     longest = max(map(len, rows), default=0)
     table = np.array([[*codes, *[DROPPED] * (longest - len(codes))] for codes in rows], np.int32)
     graphemes = read_graphemes(clusters, cluster_codes) if clusters else None
-    return CodeTables(of_byte, paged(of_code_point), table.reshape(len(rows), longest), len(expansions), graphemes)
+    return CodeTables(
+        of_byte, paged(of_code_point), table.reshape(len(rows), longest), len(expansions), graphemes, loose
+    )

@@ -61,16 +61,25 @@ class Characters:
         return character not in self.forms or character in self.made
 
 
-def read_characters(tokenizer: Tokenizer, clusters: Sequence[str] = ()) -> Characters:
+def changed_characters(tokenizer: Tokenizer) -> dict[str, str]:
+    """:return: what each code point becomes, but surrogates and FENCE; those that change."""
+    return {c: form for page in _pages() for c, form in _changed(tokenizer, page).items()}
+
+
+def read_characters(
+    tokenizer: Tokenizer, clusters: Sequence[str] = (), of_ascii: Tokenizer | None = None
+) -> Characters:
     """Ask about every code point but surrogates, which UTF-8 cannot say.
 
     :param clusters: characters that are normalized as a whole.
+    :param of_ascii: is asked what becomes of ASCII, where that is another tokenizer.
     :raises UnsupportedTokenizer: when the answers make no sense for a character alone.
     """
-    forms: dict[str, str] = {}
+    forms = changed_characters(tokenizer)
+    if of_ascii is not None:
+        forms = {c: form for c, form in forms.items() if c >= "\x80"} | _changed(of_ascii, [*map(chr, range(0x80))])
     kinds: dict[str, Kind] = {}
     for page in _pages():
-        forms |= _changed(tokenizer, page)
         kinds |= _not_in_words(tokenizer, page)
     spaced = {c for c, form in forms.items() if len(form) > 2 and form[0] == " " == form[-1]}
     isolated = {forms[c].strip(" ") for c in spaced if len(forms[c].strip(" ")) == 1}

@@ -18,6 +18,9 @@ FIRST_CONTINUATION, FIRST_LEAD = 0x80, 0xC0
 """Bytes that follow in a character are from the one and below the other; from the other on a character of several
 bytes begins."""
 
+NEVER_BYTES = {0xC0, 0xC1, *range(0xF5, 0x100)}
+"""Bytes that UTF-8 does not have."""
+
 NEVER = 4
 """Followers of a byte that begins no character: more than there can be."""
 
@@ -47,3 +50,8 @@ FOLLOWING_KINDS[0, [0xE0, 0xF0, 0xED, 0xF4]] = 8, 4 + 8, 2 + 4, 2
 
 REPLACEMENT = (0xEF, 0xBF, 0xBD)
 """U+FFFD in UTF-8."""
+
+
+def byte_token(byte: int) -> str:
+    """What a vocabulary with byte fallback calls a byte."""
+    return f"<0x{byte:02X}>"

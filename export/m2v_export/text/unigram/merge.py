@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from m2v_export.graphs.arrays import counted, keep, look_up, previous, zeros_like
+from m2v_export.graphs.arrays import END, any_of, counted, keep, look_up, places_of_all, previous, zeros_like
 from m2v_export.graphs.builder import Graph, Value
-from m2v_export.text.stages.characters import WordCharacters
+from m2v_export.text.stages.characters import WordCharacters, characters_of
 from m2v_export.text.stages.tokens import Tokens
+from m2v_export.text.unigram.pieces import Spelling
 
 
 def tokens_of(g: Graph, values: Value, ends: Value, words: WordCharacters, sizes: Value) -> Tokens:
@@ -51,3 +52,37 @@ def fused(g: Graph, values: Value, begins: Value, is_unknown: Value, apart: Valu
     some = g.op("ReduceMax", again, keepdims=0) > 0
     merged, starts = g.if_(some, once, lambda g: [values, begins])
     return merged, starts
+
+
+def spelled(
+    g: Graph, values: Value, begins: Value, apart: Value, unknown: int, spelling: Spelling
+) -> tuple[Value, Value]:
+    """Unknown characters become the tokens of their bytes, and so does the unknown token beside one.
+
+    :param values: int32 [T]. :param begins: int32 [W + 1], where each word's tokens begin.
+    :param apart: int32 or int64 [A], words that what is before them is no part of.
+    :param unknown: the value of the unknown token. :return: as ``values`` and ``begins``.
+    """
+    is_token = values.equals(unknown)
+    some = any_of(g, is_token | (values >= spelling.characters))
+
+    def spell(g: Graph) -> list[Value]:
+        own = ((values >= spelling.first) | is_token).cast(np.int32)
+        padded = g.op("Pad", own, np.array([1, 1])).of_rank(1)
+        firsts = look_up(g, begins, apart)
+        # 0 where what is before is apart.
+        joins = g.op("ScatterElements", zeros_like(padded) + 1, firsts, zeros_like(firsts)).sized_as(padded)
+        before = (padded.slice(0, -2) * joins.slice(0, -2)).sized_as(own)
+        behind = (padded.slice(2, END) * joins.slice(1, -1)).sized_as(own)
+        is_beside = is_token & ((before + behind) > 0)
+        last = np.array(len(spelling.sizes), np.int32)
+        row = g.op("Max", values - (spelling.characters - 1), np.array(0, np.int32))
+        row = g.op("Where", is_beside, last, row)
+        sizes = look_up(g, g.constant(np.append(1, spelling.sizes).astype(np.int32), "spelled_sizes"), row)
+        first = look_up(g, g.constant(np.append(0, spelling.firsts).astype(np.int32), "spelled_firsts"), row)
+        first = g.op("Where", row > 0, first + values.size().cast(np.int32), places_of_all(g, values))
+        written = look_up(g, g.concat([values, spelling.values]), characters_of(g, first, sizes).at)
+        return [written, look_up(g, counted(g, g.op("Pad", sizes, np.array([0, 1])).of_rank(1)), begins)]
+
+    written, starts = g.if_(some, spell, lambda g: [values, begins])
+    return written, starts

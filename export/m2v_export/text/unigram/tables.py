@@ -1,22 +1,23 @@
 """Everything that the graph knows of a Unigram tokenizer, read from the tokenizer itself."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from m2v_export.text.errors import UnsupportedTokenizer
-from m2v_export.text.tables.added import added_table, check_strips, kept_tokens
+from m2v_export.text.tables.added import added_table, check_different, check_strips, kept_tokens
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
-from m2v_export.text.tables.graphemes import Clusters, read_clusters
-from m2v_export.text.tables.normalization import Normalization, read_codes
+from m2v_export.text.tables.graphemes import read_clusters
+from m2v_export.text.tables.normalization import Normalization, loose_byte, loose_bytes, read_codes
 from m2v_export.text.tables.probe import Characters, Kind, read_characters
-from m2v_export.text.tables.utf8 import SYMBOLS
+from m2v_export.text.tables.utf8 import NEVER_BYTES, SYMBOLS, byte_token
 from m2v_export.text.tables.words import Words, read_words
+from m2v_export.text.unigram.normalizer import plan_normalizer
 from m2v_export.text.unigram.pieces import NEAR, Pieces, read_pieces, whole_words
 
 BLANK = "▁"
@@ -75,24 +76,41 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     model = config["model"]
     vocabulary: list[tuple[str, float]] = model["vocab"]
     _check_model(model)
-    _check_normalizer(config["normalizer"])
+    plan = plan_normalizer(config["normalizer"])
     splits_spaces, carries = _read_pre_tokenizer(config["pre_tokenizer"])
     if not splits_spaces:
         _check_spaces(tokenizer)
     tokens = kept_tokens(tokenizer, config["added_tokens"])
     check_strips(tokens)
-    for token in tokens:
-        if token["normalized"]:
-            raise UnsupportedTokenizer(f"added token {token['content']!r}: normalized")
-    clusters = _read_clusters(config["normalizer"])
-    characters = read_characters(_with_spaces_alone(tokenizer, splits_spaces), clusters.several if clusters else ())
+    clusters = read_clusters(plan.behind[0]) if plan.has_clusters else None
+    if clusters is not None:
+        plan.check_clusters(clusters)
+        for token in tokens:
+            # White space and an accent are one cluster: what is stripped tells whether the accent is dropped.
+            if token["rstrip"]:
+                raise UnsupportedTokenizer(f"added token {token['content']!r}: rstrip before Precompiled")
+    characters = read_characters(
+        _with_spaces_alone(plan.normalizer(plan.behind), splits_spaces),
+        clusters.several if clusters else (),
+        _with_spaces_alone(tokenizer.normalizer, splits_spaces) if plan.before else None,
+    )
+    if not splits_spaces:
+        _check_stripped(characters, strips=plan.strips or any(t["lstrip"] or t["rstrip"] for t in tokens))
+    normalized = _normalized_tokens(tokenizer, tokens, characters, splits_spaces)
+    single = {c for form in normalized.values() for c in form}
     has_blanks = characters.can_be_met(BLANK)
     if has_blanks and any(BLANK in form for form in characters.forms.values()):
         raise UnsupportedTokenizer(f"normalizer: it makes {BLANK} of others, which stands for a space")
     met = {piece for piece, _ in vocabulary if _can_be_met(piece, characters)}
-    inner = sorted({p.removeprefix(BLANK) for p in met} | ({BLANK} if has_blanks else set()))
-    alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
+    inner = sorted({p.removeprefix(BLANK) for p in met} | ({BLANK} if has_blanks else set()) | single)
+    byte_ids = _read_bytes(model) if model.get("byte_fallback") else None
     counts = Counter(c for piece in sorted(met) for c in piece)
+    counts.update(dict.fromkeys(sorted(single), 0))
+    if byte_ids is not None:
+        characters = _with_bytes(characters, {*counts}, clusters.flagged if clusters else ())
+        counts.update(map(loose_byte, byte_ids))
+        inner += map(loose_byte, byte_ids)
+    alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
     symbols = {c: i + 1 for i, (c, _) in enumerate(counts.most_common())}
     pieces = read_pieces(
         [(piece if piece in met else "", score) for piece, score in vocabulary],
@@ -100,6 +118,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         symbols,
         len(symbols) + 1,
         [token["id"] for token in tokens],
+        byte_ids,
     )
     ids = {piece: i for i, (piece, _) in enumerate(vocabulary) if piece in met}
     _check_unknown(ids, pieces, vocabulary[model["unk_id"]][0])
@@ -111,15 +130,22 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         if is_whole
     }
     words |= {(alphabet.added[t["content"]],): pieces.unknown + 1 + i for i, t in enumerate(tokens)}
-    raw = {tuple(t["content"].encode()): alphabet.added[t["content"]] for t in tokens}
+    # Where a text has blanks of its own, no other bytes may stay in place: see ``blanks``.
+    codes = read_codes(characters, alphabet, clusters, BLANK if has_blanks else "", byte_ids is not None)
+    contents = [token["content"] for token in tokens if not token["normalized"]]
+    rewriting = plan.rewriting(contents)
+    raw = {tuple(content.encode()): alphabet.added[content] for content in contents}
+    in_codes = {tuple(alphabet.codes[c] for c in form): alphabet.added[of] for of, form in normalized.items()}
+    if rewriting is not None:
+        codes = replace(codes, of_byte=np.append(codes.of_byte, [*raw.values()]).astype(np.int32))
     return UnigramTables(
         normalization=Normalization(
             alphabet=alphabet,
-            # Where a text has blanks of its own, no other bytes may stay in place: see ``blanks``.
-            codes=read_codes(characters, alphabet, clusters, BLANK if has_blanks else ""),
-            added=added_table(raw, SYMBOLS),
-            normalized=None,
+            codes=codes,
+            added=added_table(raw, SYMBOLS) if rewriting is None else None,
+            normalized=added_table(in_codes, alphabet.size),
             mark_classes=None,
+            rewriting=rewriting,
         ),
         words=read_words(alphabet, words, WORD_CHARACTERS),
         pieces=pieces,
@@ -136,13 +162,40 @@ def _check_model(model: Mapping[str, Any]) -> None:
     pieces = {piece for piece, _ in model["vocab"]}
     if model["unk_id"] is None:
         raise UnsupportedTokenizer("model: it has no unk_id, so that unknown characters are an error")
-    if model.get("byte_fallback"):
-        raise UnsupportedTokenizer("model: byte_fallback")
     if not any(BLANK in piece for piece in pieces):
         raise UnsupportedTokenizer(f"model: no piece has {BLANK}")
     inner = [piece for piece in pieces if BLANK in piece[1:]]
     if inner:
         raise UnsupportedTokenizer(f"model: the piece {inner[0]!r} has {BLANK} inside")
+
+
+def _read_bytes(model: Mapping[str, Any]) -> dict[int, int]:
+    """:return: the id of each byte's token."""
+    ids = {piece: i for i, (piece, _) in enumerate(model["vocab"])}
+    of_byte = {byte: ids.get(byte_token(byte)) for byte in sorted({*range(0x100)} - NEVER_BYTES)}
+    missing = [byte for byte, token_id in of_byte.items() if token_id is None]
+    if missing:
+        raise UnsupportedTokenizer(f"model: byte_fallback without the token {byte_token(missing[0])}")
+    return {byte: token_id for byte, token_id in of_byte.items() if token_id is not None}
+
+
+def _with_bytes(characters: Characters, known: Set[str], flagged: Iterable[str]) -> Characters:
+    """Characters that are in no piece become their bytes.
+
+    Those of several bytes that become themselves are left to the graph, as there are so many.
+    """
+    apart = [c for c, kind in characters.kinds.items() if kind == Kind.ISOLATED and c not in known]
+    if apart:
+        raise UnsupportedTokenizer(f"normalizer: it puts spaces around U+{ord(apart[0]):04X}, which becomes bytes")
+
+    def spelled(form: str) -> str:
+        is_own = [c in known or characters.kind(c) != Kind.WORD for c in form]
+        return "".join(c if own else loose_bytes(c) for c, own in zip(form, is_own, strict=True))
+
+    asked = {*map(chr, range(0x80)), *flagged, *characters.forms}
+    forms = {c: spelled(characters.form(c)) for c in asked}
+    forms = {c: form for c, form in forms.items() if form != c}
+    return replace(characters, forms=forms, clusters={c: spelled(form) for c, form in characters.clusters.items()})
 
 
 def _check_unknown(ids: Mapping[str, int], pieces: Pieces, unknown: str) -> None:
@@ -158,42 +211,6 @@ def _check_unknown(ids: Mapping[str, int], pieces: Pieces, unknown: str) -> None
             known = pieces.scores[ids[unknown] + 1] * ((len(piece) - len(rest)) // len(unknown)) if rest != piece else 0
             if pieces.scores[token_id + 1] <= known + pieces.scores[pieces.unknown] * len(rest) + NEAR:
                 raise UnsupportedTokenizer(f"model: unknown tokens in a row may be the piece {piece!r}")
-
-
-SPACES = ("\\s+", " {2,}")
-"""Regular expressions that Replace may have: they make one of several spaces."""
-
-
-def _steps(normalizer: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    if normalizer is None:
-        return
-    if normalizer["type"] == "Sequence":
-        for step in normalizer["normalizers"]:
-            yield from _steps(step)
-    else:
-        yield normalizer
-
-
-def _check_normalizer(normalizer: Mapping[str, Any] | None) -> None:
-    """Whether each character's form does not depend on its neighbours, but for spaces."""
-    for step in _steps(normalizer):
-        if step["type"] == "Replace":
-            pattern = step["pattern"]
-            one_space = pattern.get("Regex") in SPACES and step["content"] == " "
-            if not one_space and len(pattern.get("String", "")) != 1:
-                raise UnsupportedTokenizer(f"normalizer: Replace of {next(iter(pattern.values()))!r}")
-        elif step["type"] not in ("Precompiled", "BertNormalizer", "Strip", "Lowercase"):
-            raise UnsupportedTokenizer(f"normalizer: {step['type']}")
-
-
-def _read_clusters(normalizer: Mapping[str, Any] | None) -> Clusters | None:
-    steps = [*_steps(normalizer)]
-    found = [i for i, step in enumerate(steps) if step["type"] == "Precompiled"]
-    if not found:
-        return None
-    if found != [0]:
-        raise UnsupportedTokenizer("normalizer: Precompiled that is not the first step alone")
-    return read_clusters(steps[0])
 
 
 def _read_pre_tokenizer(pre_tokenizer: Mapping[str, Any] | None) -> tuple[bool, bool]:
@@ -215,11 +232,38 @@ def _check_spaces(tokenizer: Tokenizer) -> None:
         raise UnsupportedTokenizer("normalizer: it leaves spaces that Metaspace would make blanks of")
 
 
-def _with_spaces_alone(tokenizer: Tokenizer, all_kinds: bool) -> Tokenizer:
-    """A tokenizer that normalizes as this one, and splits at spaces alone: what is to be asked about characters."""
+WHITE_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+"""What Unicode calls so, and `tokenizers` takes away where something strips."""
+
+
+def _check_stripped(characters: Characters, *, strips: bool) -> None:
+    """What is taken away must be nothing but spaces, where words end at these alone."""
+    for c in WHITE_SPACE if strips else "":
+        if any(characters.kind(part) != Kind.SEPARATOR for part in characters.form(c)):
+            raise UnsupportedTokenizer(f"normalizer: it strips U+{ord(c):04X}, at which no word ends")
+
+
+def _normalized_tokens(
+    tokenizer: Tokenizer, tokens: Sequence[Mapping[str, Any]], characters: Characters, splits_spaces: bool
+) -> dict[str, str]:
+    """:return: the normal forms of those added tokens that are looked for in the normalized text."""
+    forms = {}
+    for content in (token["content"] for token in tokens if token["normalized"]):
+        if not splits_spaces:
+            raise UnsupportedTokenizer(f"added token {content!r}: normalized, where a space before it is a piece")
+        form = content if tokenizer.normalizer is None else str(tokenizer.normalizer.normalize_str(content))
+        if not form or any(characters.kind(c) != Kind.WORD for c in form):
+            raise UnsupportedTokenizer(f"added token {content!r}: normalized, and it holds white space or nothing")
+        forms[content] = form
+    check_different(forms)
+    return forms
+
+
+def _with_spaces_alone(normalizer: normalizers.Normalizer | None, all_kinds: bool) -> Tokenizer:
+    """A tokenizer that normalizes like that, and splits at spaces alone: what is to be asked about characters."""
     asked = Tokenizer(models.WordLevel({BLANK: 0}, BLANK))
-    if tokenizer.normalizer is not None:
-        asked.normalizer = tokenizer.normalizer
+    if normalizer is not None:
+        asked.normalizer = normalizer
     spaces = pre_tokenizers.WhitespaceSplit() if all_kinds else pre_tokenizers.Split(" ", "removed")
     asked.pre_tokenizer = pre_tokenizers.Sequence([spaces, pre_tokenizers.Split(BLANK, "isolated")])
     return asked

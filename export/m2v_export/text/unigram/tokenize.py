@@ -11,7 +11,7 @@ from m2v_export.text.stages.tokens import merge_words
 from m2v_export.text.stages.truncate import finish
 from m2v_export.text.stages.words import WholeWords, WordPlaces, begin_at, split_words
 from m2v_export.text.tables.alphabet import Alphabet
-from m2v_export.text.unigram.merge import fused
+from m2v_export.text.unigram.merge import fused, spelled
 from m2v_export.text.unigram.quick import quick_pieces
 from m2v_export.text.unigram.search import Search
 from m2v_export.text.unigram.tables import UnigramTables
@@ -46,8 +46,12 @@ def build_ids(g: Graph, utf8: Value, offsets: Value, tables: UnigramTables, limi
             else:
                 ends, apart = several.ends(g), places_of_all(g, values)
             merged, begins = merge_words(g, values, unfound, several.tokens(g, ends))
-            is_unknown = search.ids(g, merged).equals(tables.pieces.unk_id).cast(np.int32)
-            merged, begins = fused(g, merged, begins, is_unknown, apart)
+            unk_id, spelling = tables.pieces.unk_id, tables.pieces.spelling
+            if spelling is None:
+                is_unknown = search.ids(g, merged).equals(unk_id).cast(np.int32)
+                merged, begins = fused(g, merged, begins, is_unknown, apart)
+            else:
+                merged, begins = spelled(g, merged, begins, apart, unk_id + 1, spelling)
             return [merged, look_up(g, begins, first_words)]
 
         def try_quickly(g: Graph) -> list[Value]:

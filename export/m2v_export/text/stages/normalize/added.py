@@ -6,9 +6,10 @@ that are matched in normalized text. A table of states (a trie) is walked from e
 
 import numpy as np
 
-from m2v_export.graphs.arrays import END, any_of, counted, keep, look_up, ones, positions, reachable, zeros
+from m2v_export.graphs.arrays import END, any_of, counted, counted_at, keep, look_up, ones, positions, reachable, zeros
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.tables.added import BEGINNING, NO_STATE, AddedTable
+from m2v_export.text.tables.alphabet import DROPPED
 
 
 def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: AddedTable, dropped: int) -> Value:
@@ -34,6 +35,27 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
         return [g.op("ScatterElements", without, places, found)]
 
     return g.if_(candidates.size() > 0, search, lambda g: [codes])[0]
+
+
+def with_added(g: Graph, symbols: Value, starts: Value, table: AddedTable) -> tuple[Value, Value]:
+    """:param symbols: int32 [T + PADDED]. :param starts: int32 [N]. :return: the same, added tokens as one symbol."""
+    return without_marked(g, starts, mark_added(g, symbols, symbols, starts, table, DROPPED))
+
+
+def without_marked(g: Graph, starts: Value, marked: Value) -> tuple[Value, Value]:
+    """:param marked: int32 [T + PADDED], DROPPED where symbols go. :return: int32 [U + PADDED], int32 [N]."""
+    symbols, starts = g.if_(
+        any_of(g, marked.equals(DROPPED)),
+        lambda g: list(without_dropped(g, marked, starts)),
+        lambda g: [marked, starts],
+    )
+    return symbols, starts
+
+
+def without_dropped(g: Graph, codes: Value, starts: Value) -> tuple[Value, Value]:
+    """:param codes: int32 [C]. :param starts: int32 [N]. :return: int32 [D], int32 [N]."""
+    kept = ~codes.equals(DROPPED)
+    return keep(g, codes, kept), counted_at(g, kept, starts)
 
 
 def may_begin(g: Graph, symbols: Value, table: AddedTable) -> Value:

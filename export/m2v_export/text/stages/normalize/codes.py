@@ -9,20 +9,21 @@ with it what is dropped: accents, controls. Bytes that are no UTF-8 become U+FFF
 import numpy as np
 import numpy.typing as npt
 
-from m2v_export.graphs.arrays import any_of, counted_at, keep, look_up, places_of_all, places_where
+from m2v_export.graphs.arrays import any_of, keep, later, look_up, places_of_all, places_where
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.code_points import code_points_at, look_up_pages
-from m2v_export.text.stages.normalize.added import mark_added, may_begin
+from m2v_export.text.stages.normalize.added import mark_added, may_begin, without_dropped
 from m2v_export.text.stages.normalize.graphemes import join_clusters
 from m2v_export.text.stages.normalize.in_place import IN_PLACE_FROM, Leads, are_few, closed, codes_in_place
 from m2v_export.text.stages.normalize.marks import indices_of, sort_marks
+from m2v_export.text.stages.normalize.rewrite import rewritten
 from m2v_export.text.stages.repair import bytes_at, followers, is_sound, none_stray, replace_invalid
 from m2v_export.text.stages.words import Begins, find_begins
 from m2v_export.text.tables.added import BEGINNING, NO_STATE
 from m2v_export.text.tables.alphabet import CANDIDATE, DROPPED, LEAD
-from m2v_export.text.tables.normalization import CodeTables, Normalization
+from m2v_export.text.tables.normalization import SPELLED, CodeTables, Normalization
 from m2v_export.text.tables.pages import COLOURS
-from m2v_export.text.tables.utf8 import FIRST_CONTINUATION, FIRST_LEAD
+from m2v_export.text.tables.utf8 import AFTER, FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, MOST_BYTES, SYMBOLS
 
 
 def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> tuple[Begins, Value]:
@@ -31,7 +32,13 @@ def codes_of(g: Graph, symbols: Value, starts: Value, tables: Normalization) -> 
     :param symbols: int32 [T + PADDED]. :param starts: int64 [N], the first byte of each text.
     :return: the codes and where words begin in them, and int32 [N], the first code of each text.
     """
+    if tables.rewriting is not None:
+        with g.scope("rewrite"):
+            symbols, starts = rewritten(g, symbols, starts, tables.rewriting, len(tables.codes.of_byte))
     codes = flagged_codes(g, symbols, tables)
+    if tables.rewriting is not None:
+        # Added tokens have their codes, and are nobody's neighbours.
+        symbols = g.op("Where", symbols < SYMBOLS, symbols, np.array(AFTER, np.int32))
     highest = g.op("ReduceMax", codes, keepdims=0)
 
     # Cast in the branches, which would copy what they pass on as it is.
@@ -200,6 +207,11 @@ def _special_codes(
             lambda g: [marked],
         )[0]
     codes = marked
+    if tables.codes.loose_bytes is not None:
+        loose = tables.codes.loose_bytes
+        codes = g.if_(
+            any_of(g, of_leads.equals(SPELLED)), lambda g: [_spelled(g, symbols, marked, loose)], lambda g: [marked]
+        )[0]
     if tables.codes.expansions.size:
         codes, starts = g.if_(
             any_of(g, of_leads > DROPPED),
@@ -214,10 +226,17 @@ def _codes_at(g: Graph, bytes_: Value, tables: CodeTables) -> Value:
     return look_up_pages(g, tables.of_code_point, code_points_at(g, bytes_), "code_of_code_point")
 
 
-def without_dropped(g: Graph, codes: Value, starts: Value) -> tuple[Value, Value]:
-    """:param codes: int32 [C]. :param starts: int32 [N]. :return: int32 [D], int32 [N]."""
-    kept = ~codes.equals(DROPPED)
-    return keep(g, codes, kept), counted_at(g, kept, starts)
+def _spelled(g: Graph, symbols: Value, codes: Value, loose_bytes: npt.NDArray[np.int32]) -> Value:
+    """Put codes of bytes where characters are SPELLED.
+
+    :param symbols: int32 [C], UTF-8. :param codes: int32 [C], 0 or more where a character begins.
+    :param loose_bytes: int32 [258]. :return: int32 [C].
+    """
+    sizes = look_up(g, g.constant(FOLLOWERS + 1, "sizes_of_characters"), symbols) * codes.equals(SPELLED).cast(np.int32)
+    within = sizes > 0
+    for i in range(1, MOST_BYTES):
+        within = within | (later(g, sizes, -i) > i)
+    return g.op("Where", within, look_up(g, g.constant(loose_bytes, "loose_bytes"), symbols), codes).sized_as(codes)
 
 
 def _expanded(g: Graph, codes: Value, starts: Value, expansions: npt.NDArray[np.int32]) -> tuple[Value, Value]:

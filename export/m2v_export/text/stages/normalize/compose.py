@@ -90,7 +90,7 @@ def _with_clusters(
     bytes_, sizes = to_utf8(g, _composed(g, parts, firsts, tables))
     begin, end = look_up(g, text.at, first), look_up(g, text.at, behind)
     sizes = _runs(g, look_up(g, counted(g, sizes), firsts), bytes_.size())
-    return _replaced(g, symbols, look_up(g, text.at, text.starts), begin, end - begin, bytes_, sizes)
+    return replaced(g, symbols, look_up(g, text.at, text.starts), begin, end - begin, bytes_, sizes)
 
 
 def _runs(g: Graph, firsts: Value, end: Value) -> Value:
@@ -169,7 +169,7 @@ NONE = -1
 """Below all classes."""
 
 
-def _replaced(
+def replaced(
     g: Graph, symbols: Value, starts: Value, places: Value, gone: Value, bytes_: Value, sizes: Value
 ) -> tuple[Value, Value]:
     """Put other bytes into the place of some.
@@ -182,7 +182,12 @@ def _replaced(
     kept = g.op("ScatterElements", zeros_like(symbols) + 1, out.at, zeros_like(out.at)).sized_as(symbols)
     counts = g.op("ScatterElements", kept, places, sizes).sized_as(symbols)
     at = counted(g, counts)
-    into = characters_of(g, look_up(g, at, places), sizes).at
+    some = sizes > 0
+
+    def places_into(g: Graph) -> list[Value]:
+        return [characters_of(g, keep(g, look_up(g, at, places), some), keep(g, sizes, some)).at]
+
+    into = g.if_(any_of(g, some), places_into, lambda g: [bytes_])[0]
     total = g.op("ReduceSum", counts, keepdims=0).reshape(1)
     # What is taken out goes behind the end: it takes longer to choose the others.
     to, values = g.concat([g.op("Where", kept > 0, at, total), into]), g.concat([symbols, bytes_])
