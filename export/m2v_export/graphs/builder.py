@@ -8,8 +8,8 @@
     model = g.model({"kind": "example"})
 
 Every operation is checked when it is written: the operator's schema, its types and its shapes, by ONNX' own
-inference. Operations have stable names (``double/Mul_0``), so the same calls give the same bytes, and the scopes are
-what somebody sees who opens the file in Netron.
+inference. The same calls give the same bytes. In the file an operation's name is its scopes and the value that it
+makes (``double/_b``): the scopes are what somebody sees who opens it in Netron.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -472,6 +472,8 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g, names)
+        # The operation's name says where it belongs; what it is called beside the scope is what it makes.
+        node.name = "/".join([*node.name.split("/")[:-1], node.output[0]])
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -9,7 +9,7 @@ from m2v_export.graphs.arrays import counted_at, keep, look_up, places_where
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.decode import is_continuation
 from m2v_export.text.stages.repair import bytes_at
-from m2v_export.text.tables.pages import PAGE, Pages
+from m2v_export.text.tables.pages import PAGE, Pages, palettes_of
 from m2v_export.text.tables.utf8 import AFTER, FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, MOST_BYTES, NEVER, SYMBOLS
 
 
@@ -83,7 +83,16 @@ def look_up_pages(g: Graph, pages: Pages, code_points: Value, name: str) -> Valu
     """:param code_points: int32 [L], less than MOST_SAID. :return: int32 [L], what the table has of each."""
     begins = look_up(g, g.constant(pages.begins, f"{name}_page"), code_points // PAGE)
     places = begins + g.op("BitwiseAnd", code_points, PAGE - 1)
-    return look_up(g, g.constant(pages.values, name), places)
+    if len(pages.values) < MANY_VALUES:
+        return look_up(g, g.constant(pages.values, name), places)
+    palettes = palettes_of(pages.values)
+    number = look_up(g, g.constant(palettes.numbers, f"{name}_number"), places).cast(np.int32)
+    begin = look_up(g, g.constant(palettes.begins, f"{name}_palette"), places // PAGE)
+    return look_up(g, g.constant(palettes.values, name), begin + number)
+
+
+MANY_VALUES = 1 << 14
+"""Of pages: from so many on bytes count more than four operations a character."""
 
 
 def _lead_tables() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

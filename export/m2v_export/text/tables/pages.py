@@ -27,12 +27,50 @@ class Pages:
     values: Ints
 
 
+@dataclass(frozen=True, eq=False)
+class Palettes:
+    """The values of pages in a byte each: every ``PAGE`` entries have a palette of up to 256 values, which others may
+    have too.
+
+    :ivar numbers: uint8 [entries], the value's place in the palette.
+    :ivar begins: int32 [blocks of PAGE entries], where the palette begins.
+    :ivar values: int32 [values], all palettes.
+    """
+
+    numbers: npt.NDArray[np.uint8]
+    begins: Ints
+    values: Ints
+
+
 def paged(by_code_point: Ints) -> Pages:
     """:param by_code_point: int32 [code points]."""
     pages, page = np.unique(by_code_point.reshape(-1, PAGE), axis=0, return_inverse=True)
     begins, stored = _overlapping(pages)
     said = begins[page.reshape(-1)]
     return Pages(np.pad(said, (0, MOST_SAID // PAGE - len(said))).astype(np.int32), stored)
+
+
+def palettes_of(values: Ints) -> Palettes:
+    """:param values: int32 [entries], of ``Pages``."""
+    blocks = [values[begin : begin + PAGE] for begin in range(0, len(values), PAGE)]
+    palettes: list[Ints] = [np.zeros(0, np.int32)]
+    number_of_block = []
+    for block in blocks:
+        more = np.union1d(palettes[-1], block)
+        if len(more) > COLOURS:
+            palettes.append(np.unique(block))
+        else:
+            palettes[-1] = more
+        number_of_block.append(len(palettes) - 1)
+    numbers = [np.searchsorted(palettes[n], block) for n, block in zip(number_of_block, blocks, strict=True)]
+    begins = np.cumsum([0, *map(len, palettes)])[number_of_block]
+    return Palettes(
+        np.concatenate(numbers).astype(np.uint8), begins.astype(np.int32), np.concatenate(palettes).astype(np.int32)
+    )
+
+
+COLOURS = 256
+"""Values of a palette at most: what a byte can tell apart. As many as a page has entries, or it might not fit."""
 
 
 def _overlapping(pages: Ints) -> tuple[npt.NDArray[np.int64], Ints]:

@@ -22,6 +22,7 @@ from m2v_export.text.stages.words import Begins, find_begins
 from m2v_export.text.tables.added import BEGINNING, NO_STATE
 from m2v_export.text.tables.alphabet import CANDIDATE, DROPPED, LEAD
 from m2v_export.text.tables.normalization import SPELLED, CodeTables, Normalization
+from m2v_export.text.tables.pages import COLOURS
 from m2v_export.text.tables.utf8 import AFTER, FIRST_CONTINUATION, FIRST_LEAD, FOLLOWERS, MOST_BYTES, SYMBOLS
 
 
@@ -255,8 +256,11 @@ def _expanded(g: Graph, codes: Value, starts: Value, expansions: npt.NDArray[np.
         return _put_between(g, codes, starts, row, expansions)
     columns = []
     for i, column in enumerate(expansions.T):
-        table = np.concatenate([[DROPPED], column]).astype(np.int32)
-        columns.append(look_up(g, g.constant(table, f"expansion_{i}"), row))
+        # In bytes, which take a fourth of the file's room: most are Hangul's few letters.
+        values, numbers = np.unique(np.concatenate([[DROPPED], column]).astype(np.int32), return_inverse=True)
+        small = np.uint8 if len(values) <= COLOURS else np.int32
+        number = look_up(g, g.constant(numbers.astype(small), f"expansion_{i}"), row).cast(np.int32)
+        columns.append(look_up(g, g.constant(values, f"expanded_{i}"), number))
     columns[0] = g.op("Where", row > 0, columns[0], codes)
     grid = g.concat([column.unsqueeze(1) for column in columns], axis=1).reshape(-1)
     return grid, starts * len(columns)
