@@ -39,6 +39,8 @@ class Value:
     name: str
     type: onnx.TypeProto
 
+    __array_ufunc__ = None  # an array on the left leaves the operation to us: numpy would take it apart by elements
+
     @property
     def dtype(self) -> np.dtype[Any]:
         return helper.tensor_dtype_to_np_dtype(self.type.tensor_type.elem_type)
