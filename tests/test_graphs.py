@@ -246,7 +246,6 @@ def test_bag(kind: str, grid_bytes: int | None, tmp_path: Path, monkeypatch: pyt
     embedding = EMBEDDINGS[kind]
     if grid_bytes:
         monkeypatch.setattr(pooling, "GRID_BYTES", grid_bytes)
-        monkeypatch.setattr(pooling, "UNSORTED_BYTES", grid_bytes)
     run = opened(bag_graph(embedding, {}), embedding, tmp_path)
     for lengths in SHAPES.values():
         texts = random_texts(lengths)
