@@ -21,12 +21,8 @@ from m2v_export.graphs.builder import Branch, Graph, Value
 from m2v_export.source.embedding import INT4_OFFSET, Embedding
 from m2v_onnx.models.format import NORM_EPSILON
 
-GRID_BYTES = 8 << 20
+GRID_BYTES = 4 << 20
 """Rows of one grid, in bytes of float32: what is filled up to the longest of its texts stays small."""
-
-UNSORTED_BYTES = 4 << 20
-"""Rows of a batch, filled up to the longest of its texts, that is one grid as it is: of more it is faster to sort the
-texts by length first."""
 
 CACHED_BYTES = 512 << 10
 """Rows gathered at once, in bytes of float32. From 1 MB on they left one machine's core cache before they were summed,
@@ -314,11 +310,11 @@ def _texts_sums(pooling: Pooling, padded_ids: Value, offsets: Value, lengths: Va
     """
     g = pooling.g
     longest = g.op("ReduceMax", g.concat([lengths, np.array([pooling.fewest_rows])]))
-    unsorted_tokens, grid_tokens = (of // (4 * pooling.embedding.dim) for of in (UNSORTED_BYTES, GRID_BYTES))
+    grid_tokens = GRID_BYTES // (4 * pooling.embedding.dim)
 
     def large(g: Graph) -> list[Value]:
         return g.if_(
-            longest * offsets.size() <= unsorted_tokens,
+            longest * offsets.size() <= grid_tokens,
             lambda g: [_block_sums(pooling, padded_ids, offsets, lengths, longest)],
             lambda g: [_sorted_sums(pooling, padded_ids, offsets, lengths, longest, grid_tokens)],
         )
