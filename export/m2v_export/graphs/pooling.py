@@ -389,11 +389,10 @@ def _grids_sums(pooling: Pooling, padded_ids: Value, starts: Value, lengths: Val
     missing = g.concat([np.array([0]), blocks * lines - texts])
     filled_starts, filled_lengths = (g.op("Pad", of, missing).of_rank(1) for of in (starts, lengths))
     grid = grid_of(g, padded_ids, filled_starts, filled_lengths, longest)
+    factors = None
     if pooling.by_products:
-        # Of all blocks at once: in the loop it would be six kernels a block, a tenth of a block's time.
+        # Of all blocks at once: in the loop it would be six kernels more a block.
         factors = pooling.lines_of_factors(grid).reshape(-1, lines, 1, longest)
-    else:
-        factors = None
     grids = grid.reshape(-1, lines, longest)
     if factors is None:
         grids = g.op("Transpose", grids, perm=[0, 2, 1])
