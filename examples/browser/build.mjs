@@ -1,8 +1,9 @@
-// Lays the page, a bundle's graph and onnxruntime-web out in build/, for any web server: node build.mjs BUNDLE
+// Lays the page, the graphs of one or more bundles and onnxruntime-web out in build/, for any web server:
+// node build.mjs BUNDLE ...
 import { cp, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-const bundle = process.argv[2] ?? "../../models/potion-base-8M-onnx";
+const bundles = process.argv.length > 2 ? process.argv.slice(2) : ["../../models/potion-base-8M-onnx"];
 const page = ["index.html", "search.js", "text_encoder.js", "passages.txt"];
 const runtime = {
   wasm: ["ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"],
@@ -10,7 +11,7 @@ const runtime = {
 };
 
 await rm("build", { recursive: true, force: true });
-await mkdir("build/model", { recursive: true });
+await mkdir("build", { recursive: true });
 for (const name of page) {
   await cp(name, path.join("build", name));
 }
@@ -20,21 +21,29 @@ for (const name of Object.values(runtime).flat()) {
 
 /** Where the page finds a file of build/, and how large it is. */
 async function file(url) {
-  return { url, bytes: (await stat(path.join("build", url))).size };
+  return { url, bytes: (await stat(path.join("build", decodeURIComponent(url)))).size };
 }
 
-async function model(name) {
-  await cp(path.join(bundle, "onnx", name), path.join("build/model", name));
-  return file(`model/${name}`);
+/** A bundle's graph, and its table where that is not in the graph itself (m2v-onnx export --single-file). */
+async function model(bundle) {
+  const name = path.basename(path.resolve(bundle)).replace(/-onnx$/, "");
+  async function copied(of) {
+    await cp(path.join(bundle, "onnx", of), path.join("build/models", name, of));
+    return file(`models/${encodeURIComponent(name)}/${of}`);
+  }
+  const graph = await readFile(path.join(bundle, "onnx/text.onnx"));
+  return {
+    name,
+    graph: await copied("text.onnx"),
+    table: graph.includes("model.onnx_data") ? await copied("model.onnx_data") : null,
+  };
 }
 
-// The table is in text.onnx itself (m2v-onnx export --single-file), or in a file beside it that the graph names.
-const graph = await readFile(path.join(bundle, "onnx/text.onnx"));
-const files = {
-  graph: await model("text.onnx"),
-  table: graph.includes("model.onnx_data") ? await model("model.onnx_data") : null,
-  runtime: { wasm: await file(`ort/${runtime.wasm[1]}`), webgpu: await file(`ort/${runtime.webgpu[1]}`) },
-};
-await writeFile("build/files.json", JSON.stringify(files));
-const bytes = files.graph.bytes + (files.table?.bytes ?? 0);
-console.log(`build/: the page with ${bundle}, ${(bytes / 1e6).toFixed(1)} MB`);
+const models = await Promise.all(bundles.map(model));
+const names = models.map(({ name }) => name);
+if (new Set(names).size < names.length) throw new Error(`expected bundles of different names, got ${names.join(", ")}`);
+const [wasm, webgpu] = [await file(`ort/${runtime.wasm[1]}`), await file(`ort/${runtime.webgpu[1]}`)];
+await writeFile("build/files.json", JSON.stringify({ models, runtime: { wasm, webgpu } }));
+for (const { name, graph, table } of models) {
+  console.log(`build/: the page with ${name}, ${((graph.bytes + (table?.bytes ?? 0)) / 1e6).toFixed(1)} MB`);
+}

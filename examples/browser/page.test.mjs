@@ -26,12 +26,18 @@ const NONSENSE = "asdf qwertz";
 const QUERIES = JSON.parse(await readFile("near.json", "utf8"));
 
 const bundle = process.env.BUNDLE ?? "../../models/potion-base-8M-onnx";
-const golden = JSON.parse(await readFile(path.join(bundle, "golden.json"), "utf8"));
+const golden = await goldenOf(bundle);
+/** The page offers a second model. */
+const other = `../../models/potion-base-${path.basename(bundle) === "potion-base-2M-onnx" ? "8M" : "2M"}-onnx`;
 /** A Unigram's text.onnx adds in float64, which the WebGPU build has no operators for. */
 const isUnigram = path.basename(bundle).startsWith("unigram");
 /** A test model knows no words: what it finds near says nothing. */
 const isTestModel = isUnigram || path.basename(bundle).startsWith("bpe");
 let server, browser, slow;
+
+async function goldenOf(folder) {
+  return JSON.parse(await readFile(path.join(folder, "golden.json"), "utf8"));
+}
 
 /** The search page from build/; the first page from the folder as README.md has it, with the bundle beside. */
 function fileOf(pathname) {
@@ -42,7 +48,7 @@ function fileOf(pathname) {
 }
 
 before(async () => {
-  execFileSync(process.execPath, ["build.mjs", bundle]);
+  execFileSync(process.execPath, ["build.mjs", bundle, other]);
   server = createServer(async ({ url }, response) => {
     const { pathname } = new URL(url, "http://localhost");
     try {
@@ -88,15 +94,23 @@ async function shareNear(texts) {
   return near / texts.length;
 }
 
-function check(entries, found) {
+function check({ texts: entries, tolerance }, found) {
   assert.equal(found.length, entries.length);
   for (const [i, { text, input_ids, sentence_embedding }] of entries.entries()) {
     const name = JSON.stringify(text.slice(0, 40));
     const { ids, vector } = found[i];
     assert.deepEqual(ids, input_ids, `token ids of ${name}`);
     assert.equal(vector.length, sentence_embedding.length, `dimensions of ${name}`);
-    const near = sentence_embedding.every((x, j) => Math.abs(x - vector[j]) <= golden.tolerance);
+    const near = sentence_embedding.every((x, j) => Math.abs(x - vector[j]) <= tolerance);
     assert.ok(near, `vector of ${name}: ${vector}, expected ${sentence_embedding}`);
+  }
+}
+
+/** All texts in one batch, and each by itself. */
+async function checkAll(page, golden) {
+  check(golden, await page.evaluate(run, golden.texts.map(({ text }) => text)));
+  for (const entry of golden.texts) {
+    check({ ...golden, texts: [entry] }, await page.evaluate(run, [entry.text]));
   }
 }
 
@@ -108,8 +122,7 @@ for (const build of ["wasm", "webgpu"]) {
       await page.locator("#status", { hasText: "Could not find an implementation" }).waitFor({ timeout: 100_000 });
     } else {
       await page.locator("#status", { hasText: /^(The nearest|None of|This did not)/ }).waitFor({ timeout: 100_000 });
-      check(golden.texts, await page.evaluate(run, golden.texts.map(({ text }) => text)));
-      for (const entry of golden.texts) check([entry], await page.evaluate(run, [entry.text]));
+      await checkAll(page, golden);
     }
     await page.close();
   });
@@ -145,11 +158,7 @@ for (const build of ["wasm", "webgpu"]) {
     assert.ok(await page.locator("#opening").isHidden());
     await firstHit("Volcanoes erupt"); // of the suggestion that it starts with
 
-    const texts = golden.texts.map(({ text }) => text);
-    check(golden.texts, await page.evaluate(run, texts));
-    for (const entry of golden.texts) {
-      check([entry], await page.evaluate(run, [entry.text]));
-    }
+    await checkAll(page, golden);
 
     for (const [size, viewport] of Object.entries(SIZES)) {
       await page.setViewportSize(viewport);
@@ -210,6 +219,16 @@ for (const build of ["wasm", "webgpu"]) {
     await context.close();
   });
 }
+
+test("another model, by its link", { timeout: 120_000 }, async () => {
+  const page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${server.address().port}/?ort=wasm&model=none`);
+  await page.locator("#status", { hasText: "there is no model none here" }).waitFor({ timeout: 30_000 });
+  await page.getByRole("link", { name: path.basename(other, "-onnx"), exact: true }).click();
+  await page.locator("#status", { hasText: /^(The nearest|This did not)/ }).waitFor({ timeout: 100_000 });
+  await checkAll(page, await goldenOf(other));
+  await page.close();
+});
 
 test("the first page of README.md", { timeout: 120_000 }, async () => {
   const page = await browser.newPage();

@@ -3,7 +3,8 @@ import { embed as vectorsOf, open as openText } from "./text_encoder.js";
 
 const HITS = 8;
 const BATCH = 64;
-const build = new URLSearchParams(location.search).get("ort") === "webgpu" ? "webgpu" : "wasm";
+const asked = new URLSearchParams(location.search);
+const build = asked.get("ort") === "webgpu" ? "webgpu" : "wasm";
 
 /**
  * The cosine from which a passage counts as near, by a model's number of dimensions. near.json has 50 queries about
@@ -36,7 +37,14 @@ async function download(url, told) {
 
 /** The session, after its files: the graph, the table where that is a file of its own, and onnxruntime's wasm. */
 async function open() {
-  const { graph, table, runtime } = await (await get("files.json")).json();
+  const { models, runtime } = await (await get("files.json")).json();
+  const names = models.map(({ name }) => name);
+  const name = asked.get("model") ?? names[0];
+  offer("ort", Object.keys(runtime), build);
+  offer("model", names, name);
+  const model = models[names.indexOf(name)];
+  if (!model) throw new Error(`there is no model ${name} here: take one of the links below`);
+  const { graph, table } = model;
   const wasm = runtime[build];
   const files = [graph, table, wasm].filter(Boolean);
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
@@ -51,6 +59,20 @@ async function open() {
   ort.env.wasm.wasmBinary = found.get(wasm.url);
   const session = await openText(ort, found.get(graph.url), table && found.get(table.url));
   return { ort, session, size: bytes - wasm.bytes };
+}
+
+/** Links to the page with each of some choices, in the place of the choice before. */
+function offer(of, choices, chosen) {
+  const links = choices.map((choice) => {
+    const link = document.createElement("a");
+    const search = new URLSearchParams(asked);
+    search.set(of, choice);
+    link.href = `?${search}`;
+    link.textContent = choice;
+    if (choice === chosen) link.setAttribute("aria-current", "page");
+    return link;
+  });
+  document.querySelector(`#${of}`).replaceChildren(...links.flatMap((link, i) => (i ? [", ", link] : [link])));
 }
 
 export const opened = open();
@@ -189,5 +211,4 @@ function fail(error) {
   throw error;
 }
 
-document.querySelector(`a[href="?ort=${build}"]`).setAttribute("aria-current", "page");
 loaded.then(follow).catch(fail);
