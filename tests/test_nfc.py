@@ -224,7 +224,6 @@ def test_a_sequence_of_it() -> None:
     ("normalizer", "name"),
     [
         (normalizers.NFD(), "NFD"),
-        (normalizers.NFKC(), "NFKC"),
         (normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()]), "Lowercase"),
     ],
 )

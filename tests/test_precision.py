@@ -92,7 +92,7 @@ def without_text_graphs() -> Iterator[Callable[..., Any]]:
     patch = pytest.MonkeyPatch()
     original = exporter._text_graph
 
-    def refuse(model: object) -> NoReturn:
+    def refuse(*_: object) -> NoReturn:
         raise UnsupportedTokenizer("not in these tests")
 
     patch.setattr(exporter, "_text_graph", refuse)
