@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
@@ -64,7 +65,7 @@ class ParquetSink:
         )
         self._waiting: list[pa.RecordBatch] = []
         self._bytes = 0
-        self._thread = Workers(1)
+        self._thread, self._lock = Workers(1), Lock()
         self._running: Task[None] | None = None
 
     def write(self, batch: "pa.RecordBatch") -> None:
@@ -95,9 +96,13 @@ class ParquetSink:
         self._in_thread(self._writer.close).result()
 
     def _in_thread(self, work: Callable[[], None]) -> "Task[None]":
-        """Start some work in the one thread that uses the writer: it is never closed while it writes, whenever Ctrl-C
-        comes."""
-        return self._thread.start(lambda _: work(), None)
+        """Start some work with the writer, which is never closed while it writes, whenever Ctrl-C comes."""
+        return self._thread.start(self._alone, work)
+
+    def _alone(self, work: Callable[[], None]) -> None:
+        # Ctrl-C in the middle of a thread's start leaves a pool with one thread more than it knows of.
+        with self._lock:
+            work()
 
     def _wait(self) -> None:
         """:raises OSError: what ended the work before, a full disk say."""
