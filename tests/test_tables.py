@@ -4,6 +4,8 @@ import datetime
 import gzip
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -371,3 +373,40 @@ def test_refusals_leave_nothing(
     assert message in failed(capsys, "embed", BUNDLE, *arguments, code=code)
     assert left_in(tmp_path) == before
     assert Path("there.parquet").read_bytes() == b"precious"
+
+
+def test_a_thread_that_ctrl_c_meets_as_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool does not know of that thread and starts another one: still only one at a time uses the writer."""
+    table = pa.record_batch({"text": ["Salt the water."] * 4})
+    monkeypatch.setattr(sinks, "ROW_GROUP_BYTES", 1)
+    using, most = 0, 0
+
+    class Writer:
+        """Slow, and tells how many use it."""
+
+        def write_table(self, *_: object, **__: object) -> None:
+            nonlocal using, most
+            using += 1
+            most = max(most, using)
+            time.sleep(0.2)
+            using -= 1
+
+        def close(self) -> None:
+            self.write_table()
+
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with (tmp_path / "a.parquet").open("wb") as file:
+        sink = sinks.ParquetSink(file, table.schema, "text")
+        sink._writer.close()
+        sink._writer = Writer()
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sink.write(table)
+        sink.close()
+    assert most == 1
