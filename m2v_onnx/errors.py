@@ -58,7 +58,7 @@ class MissingExtraError(M2vOnnxError, ImportError):
     """An optional dependency is not installed; the message has the pip command."""
 
     def __init__(self, purpose: str, extra: str | None, *packages: str) -> None:
-        """:param extra: of m2v-onnx, that brings the packages, or several, "milvus,arrow"; None where it has none.
+        """:param extra: of m2v-onnx, that brings the packages; None where it has none.
         :param packages: those that are missing, at least one.
         """
         what = " ".join(packages) if extra is None else f"'m2v-onnx[{extra}]'"

@@ -270,12 +270,11 @@ def need_milvus(uri: str, purpose: str, *, tables: bool = False) -> None:
     :param tables: whether tables are read too.
     :raises MissingExtraError: naming all that are missing.
     """
-    wanted = {"pymilvus": "milvus", **({} if is_server(uri) else {"milvus_lite": "milvus"})}
-    wanted |= {"pyarrow": "arrow"} if tables else {}
+    wanted = ["pymilvus", *([] if is_server(uri) else ["milvus_lite"]), *(["pyarrow"] if tables else [])]
     missing = [package for package in wanted if find_spec(package) is None]
     if missing:
-        extras = ",".join(dict.fromkeys(wanted[package] for package in missing))
-        raise MissingExtraError(purpose, extras, *(package.replace("_", "-") for package in missing))
+        extra = "arrow" if missing == ["pyarrow"] else "milvus"  # which brings pyarrow too
+        raise MissingExtraError(purpose, extra, *(package.replace("_", "-") for package in missing))
 
 
 def is_server(uri: str) -> bool:
