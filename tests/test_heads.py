@@ -82,7 +82,7 @@ def without_text_graphs() -> Iterator[Any]:
     patch = pytest.MonkeyPatch()
     original = exporter._text_graph
 
-    def refuse(model: object) -> onnx.ModelProto:
+    def refuse(*_: object) -> onnx.ModelProto:
         raise UnsupportedTokenizer("not in these tests")
 
     patch.setattr(exporter, "_text_graph", refuse)
