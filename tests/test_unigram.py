@@ -177,6 +177,21 @@ def of_normalized_tokens() -> Tokenizer:
     return tokenizer
 
 
+@cache
+def of_single_words() -> Tokenizer:
+    """As tokenlearn-static-model: a token that counts only as a word of its own, in the normalized text."""
+    tokenizer = Tokenizer.from_str(of_words().to_str())
+    tokenizer.add_tokens(
+        [
+            AddedToken("<pad>", normalized=True, single_word=True, lstrip=True, rstrip=True),
+            AddedToken("d>!", normalized=True, single_word=True),
+            AddedToken("\u2606b", normalized=True),
+            AddedToken("<Sep>", normalized=False),
+        ]
+    )
+    return tokenizer
+
+
 TOKENIZERS = {
     "minishlab": minishlab,
     "words": of_words,
@@ -188,6 +203,7 @@ TOKENIZERS = {
     "nfc": of_nfc,
     "nfkc": of_nfkc,
     "normalized tokens": of_normalized_tokens,
+    "single words": of_single_words,
 }
 
 
@@ -220,6 +236,22 @@ def assert_exact(name: str, texts: Sequence[str | bytes], max_length: int | None
 def test_texts(name: str) -> None:
     tokenizer = TOKENIZERS[name]()
     assert_exact(name, [*TEXTS, *CORPUS, *fuzzed_texts(tokenizer, 1500), "", " ", "\t\n", "▁▁", "▁a ▁", ". ..  ..."])
+
+
+def test_tokens_that_are_words_of_their_own() -> None:
+    """What is beside them decides: parts of words do, known and unknown ones, other added tokens by their text."""
+    parts = ["<pad>", "<pa", "d>", "d>!", "!", "\u2606b", "<Sep>", "[", "a", "7", "_", "\xe9", "e\u0301", "\u0301"]
+    parts += [" ", "  ", "\u6f22", "\u9f98", "\u07c0", "\u2603", "\u20ac", "\ue000", "\U000e0100", "\u200d", "\ufdfa"]
+    parts += ["\uff1cpad\uff1e", "\ufb01", "\u2460", "\u0378", "\u1885"]
+    rng = random.Random(10)
+    texts = ["".join(rng.choices(parts, k=rng.randint(1, 9))) for _ in range(6000)]
+    texts += [f"{text}<pad>{other}" for text in parts for other in ("", *parts)]
+    token = TOKENIZERS["single words"]().token_to_id("<pad>")
+    found = [
+        token in ids for ids in reference_ids(TOKENIZERS["single words"](), ["\u2603<pad>", "\u9f98<pad>"], None, None)
+    ]
+    assert found == [True, False]
+    assert_exact("single words", texts)
 
 
 @pytest.mark.parametrize("name", ["minishlab", "words", "bytes", "xlnet", "nfkc"])
@@ -399,6 +431,10 @@ def test_what_cannot_be_exact_is_refused_by_name(change: dict[str, Any], message
         ([normalizers.Lowercase(), normalizers.NFKC()], "ASCII changed before NFKC"),
         ([normalizers.Strip(), normalizers.NFC()], "Strip before NFC"),
         ([normalizers.NFC(), normalizers.Replace("ab", "c")], "Replace of 'ab'"),
+        (
+            [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), BLANK)],
+            r"Replace of ' \{2,\}' by another text .*U\+0085",
+        ),
     ],
 )
 def test_steps_that_cannot_be_exact_are_refused(steps: list[Any], message: str) -> None:
@@ -456,8 +492,8 @@ def test_added_tokens_in_normalized_text() -> None:
         ("sentences", "abc", {}, "normalized, where a space before it is a piece"),
         ("words", "a b", {}, "it holds white space"),
         ("words", "\xad\u200b", {}, "it holds white space or nothing"),
-        ("words", "abc", {"single_word": True}, "single_word"),
-        ("words", "abc", {"lstrip": True}, "lstrip of a normalized token"),
+        ("words", "abc", {"single_word": True, "normalized": False}, "single_word, looked for in the text before it"),
+        ("bytes", "abc", {"single_word": True}, "single_word, where the normalizer is followed by byte fallback"),
         ("words", "abc", {"rstrip": True, "normalized": False}, "added token 'abc': rstrip before Precompiled"),
         ("normalized tokens", "\uff41bc", {}, "the same text once they are normalized"),
     ],

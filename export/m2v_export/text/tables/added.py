@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer, models
 
 from m2v_export.text.errors import UnsupportedTokenizer
-from m2v_export.text.tables.probe import Characters, Kind
+from m2v_export.text.tables.probe import Characters, Kind, code_point_pages
 
 NO_STATE, BEGINNING = 0, 1
 """States of the walk: no token goes on here; nothing was read yet."""
@@ -56,13 +56,44 @@ def added_table(tokens: Mapping[tuple[int, ...], int], symbols: int) -> AddedTab
     return AddedTable(columns, following, codes, max(map(len, tokens)), overlap)
 
 
-def kept_tokens(tokenizer: Tokenizer, tokens: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The added tokens that the tokenizer looks for."""
+@dataclass(frozen=True, eq=False)
+class SingleWords:
+    """Tokens that count only where no letter, digit or mark is beside them (``single_word``).
+
+    :ivar tokens: int32 [tokens], their codes.
+    :ivar in_words: int32 [symbols], 1 for the symbols of characters that may not be beside them, else 0.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    in_words: npt.NDArray[np.int32]
+
+
+def word_characters() -> set[str]:
+    """Ask `tokenizers` which characters may not be beside a token with ``single_word``."""
+    asked = Tokenizer(models.WordLevel({"<": 0}, "<"))
+    asked.add_tokens([AddedToken("<>", single_word=True, normalized=False)])
+    found: set[str] = set()
+    for page in code_point_pages():
+        text = "".join(f"{c}<> " for c in page)
+        encoding = asked.encode(text)
+        alone = {start for i, (start, _) in zip(encoding.ids, encoding.offsets, strict=True) if i == 1}
+        found.update(c for i, c in enumerate(page) if 4 * i + 1 not in alone)
+    return found
+
+
+def kept_tokens(
+    tokenizer: Tokenizer, tokens: Iterable[dict[str, Any]], *, single_words: bool = False
+) -> list[dict[str, Any]]:
+    """The added tokens that the tokenizer looks for.
+
+    :param single_words: whether the caller has a way for normalized ones with ``single_word``.
+    """
     kept = [token for token in tokens if token["content"]]
     for token in kept:
         name, content = f"added token {token['content']!r}", token["content"]
-        if token["single_word"]:
-            raise UnsupportedTokenizer(f"{name}: single_word")
+        if token["single_word"] and not (single_words and token["normalized"]):
+            where = ", looked for in the text before it is normalized" if single_words else ""
+            raise UnsupportedTokenizer(f"{name}: single_word{where}")
         if token["special"] and tokenizer.encode_special_tokens:
             raise UnsupportedTokenizer(f"{name}: encode_special_tokens")
         if content[0] == REPLACEMENT_CHARACTER:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from m2v_export.text.tables.added import AddedTable
+from m2v_export.text.tables.added import AddedTable, SingleWords
 from m2v_export.text.tables.alphabet import DROPPED, SEPARATOR, Alphabet
 from m2v_export.text.tables.graphemes import Clusters, Graphemes, read_graphemes
 from m2v_export.text.tables.pages import Pages, paged
@@ -55,6 +55,7 @@ class Normalization:
     :ivar normalized: those that are looked for in the codes.
     :ivar mark_classes: see ``marks.classes_of``.
     :ivar rewriting: what is done to the bytes before; None for nothing. It finds the added tokens then.
+    :ivar single_words: of the tokens that are looked for in the codes; None for none.
     """
 
     alphabet: Alphabet
@@ -63,6 +64,7 @@ class Normalization:
     normalized: AddedTable | None
     mark_classes: npt.NDArray[np.int32] | None
     rewriting: Rewriting | None = None
+    single_words: SingleWords | None = None
 
 
 def read_codes(

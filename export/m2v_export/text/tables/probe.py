@@ -63,7 +63,7 @@ class Characters:
 
 def changed_characters(tokenizer: Tokenizer) -> dict[str, str]:
     """:return: what each code point becomes, but surrogates and FENCE; those that change."""
-    return {c: form for page in _pages() for c, form in _changed(tokenizer, page).items()}
+    return {c: form for page in code_point_pages() for c, form in _changed(tokenizer, page).items()}
 
 
 def read_characters(
@@ -79,7 +79,7 @@ def read_characters(
     if of_ascii is not None:
         forms = {c: form for c, form in forms.items() if c >= "\x80"} | _changed(of_ascii, [*map(chr, range(0x80))])
     kinds: dict[str, Kind] = {}
-    for page in _pages():
+    for page in code_point_pages():
         kinds |= _not_in_words(tokenizer, page)
     spaced = {c for c, form in forms.items() if len(form) > 2 and form[0] == " " == form[-1]}
     isolated = {forms[c].strip(" ") for c in spaced if len(forms[c].strip(" ")) == 1}
@@ -108,7 +108,7 @@ def _without_spaces_around(form: str, isolated: Set[str]) -> str:
     return "".join(kept[1:-1])
 
 
-def _pages() -> Iterator[str]:
+def code_point_pages() -> Iterator[str]:
     """All code points but surrogates and FENCE, some at a time."""
     for start in range(0, CODE_POINTS, PAGE_CHARACTERS):
         if start not in SURROGATES:

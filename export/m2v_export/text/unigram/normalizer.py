@@ -21,6 +21,10 @@ Step = Mapping[str, Any]
 SPACES = ("\\s+", " {2,}")
 """Regular expressions that Replace may have: they make one of several spaces."""
 
+BLANKS = " by another text than one space, which counts beside white space that is left, such as U+0085"
+"""Why SentencePiece's normalizer is refused as newer versions of transformers write it: ``Strip`` of the end, and ``▁``
+for several spaces. Of ``a  \\x85b`` the words are ``a▁`` and ``b``; of ``a \\x85b`` they are ``a`` and ``b``."""
+
 ONE_CHARACTER = re.compile(r"\[[^\[\]]+\]|\\s|\\p\{\w+\}")
 """Regular expressions that match one character, whatever is beside it."""
 
@@ -151,7 +155,8 @@ def _check(step: Step) -> None:
     if step["type"] == "Replace":
         one_space = step["pattern"].get("Regex") in SPACES and step["content"] == " "
         if not one_space and not _replaces_one(step):
-            raise UnsupportedTokenizer(f"normalizer: {_name(step)}")
+            why = BLANKS if step["pattern"].get("Regex") in SPACES else ""
+            raise UnsupportedTokenizer(f"normalizer: {_name(step)}{why}")
     elif step["type"] not in (*BY_CHARACTER, "Precompiled", "BertNormalizer", "Strip"):
         raise UnsupportedTokenizer(f"normalizer: {_name(step)}")
 

@@ -10,7 +10,14 @@ import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from m2v_export.text.errors import UnsupportedTokenizer
-from m2v_export.text.tables.added import added_table, check_different, check_strips, kept_tokens
+from m2v_export.text.tables.added import (
+    SingleWords,
+    added_table,
+    check_different,
+    check_strips,
+    kept_tokens,
+    word_characters,
+)
 from m2v_export.text.tables.alphabet import Alphabet, read_alphabet
 from m2v_export.text.tables.graphemes import read_clusters
 from m2v_export.text.tables.marks import moving_marks
@@ -81,14 +88,15 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
     splits_spaces, carries = _read_pre_tokenizer(config["pre_tokenizer"])
     if not splits_spaces:
         _check_spaces(tokenizer)
-    tokens = kept_tokens(tokenizer, config["added_tokens"])
-    check_strips(tokens)
+    tokens = kept_tokens(tokenizer, config["added_tokens"], single_words=True)
+    # Normalized ones are looked for where white space ends words already, and is in no token.
+    check_strips([token for token in tokens if not token["normalized"]])
     clusters = read_clusters(plan.behind[0]) if plan.has_clusters else None
     if clusters is not None:
         plan.check_clusters(clusters)
         for token in tokens:
             # White space and an accent are one cluster: what is stripped tells whether the accent is dropped.
-            if token["rstrip"]:
+            if token["rstrip"] and not token["normalized"]:
                 raise UnsupportedTokenizer(f"added token {token['content']!r}: rstrip before Precompiled")
     characters = read_characters(
         _with_spaces_alone(plan.normalizer(plan.behind), splits_spaces),
@@ -111,6 +119,15 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
         characters = _with_bytes(characters, {*counts}, clusters.flagged if clusters else ())
         counts.update(map(loose_byte, byte_ids))
         inner += map(loose_byte, byte_ids)
+    single_words = [token["content"] for token in tokens if token["single_word"]]
+    if single_words:
+        if byte_ids is not None or plan.sorts_marks:
+            why = "changes the place of marks" if plan.sorts_marks else "is followed by byte fallback"
+            raise UnsupportedTokenizer(f"added token {single_words[0]!r}: single_word, where the normalizer {why}")
+        in_words = word_characters()
+        characters, other = _with_one_other(characters, {*counts}, in_words)
+        inner += other
+        counts.update(dict.fromkeys(other, 0))
     alphabet = read_alphabet(characters, inner, [t["content"] for t in tokens])
     if plan.sorts_marks:
         _check_marks(alphabet, becomes_bytes=byte_ids is not None)
@@ -149,6 +166,7 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> UnigramTable
             normalized=added_table(in_codes, alphabet.size),
             mark_classes=None,
             rewriting=rewriting,
+            single_words=_single_words(alphabet, single_words, in_words) if single_words else None,
         ),
         words=read_words(alphabet, words, WORD_CHARACTERS),
         pieces=pieces,
@@ -199,6 +217,32 @@ def _with_bytes(characters: Characters, known: Set[str], flagged: Iterable[str])
     forms = {c: spelled(characters.form(c)) for c in asked}
     forms = {c: form for c, form in forms.items() if form != c}
     return replace(characters, forms=forms, clusters={c: spelled(form) for c, form in characters.clusters.items()})
+
+
+def _with_one_other(characters: Characters, known: Set[str], in_words: Set[str]) -> tuple[Characters, list[str]]:
+    """Let all letters, digits and marks that are in no piece become one of them, so that a code tells what is one.
+
+    :return: the characters, and that one, if there is any.
+    """
+    others = {c for c in in_words - known if characters.kind(c) == Kind.WORD}
+    if not others:
+        return characters, []
+    one = min(others)
+
+    def renamed(form: str) -> str:
+        return "".join(one if c in others else c for c in form)
+
+    forms = dict.fromkeys(others, one) | {c: renamed(form) for c, form in characters.forms.items()}
+    clusters = {c: renamed(form) for c, form in characters.clusters.items()}
+    return replace(characters, forms={c: form for c, form in forms.items() if c != form}, clusters=clusters), [one]
+
+
+def _single_words(alphabet: Alphabet, tokens: Sequence[str], in_words: Set[str]) -> SingleWords:
+    # What is a word of its own has spaces around it in normalized text, or is no letter.
+    codes = [code for c, code in alphabet.codes.items() if c in in_words and code < alphabet.isolated]
+    table = np.zeros(alphabet.size, np.int32)
+    table[codes] = 1
+    return SingleWords(np.array([alphabet.added[token] for token in tokens], np.int32), table)
 
 
 def _check_marks(alphabet: Alphabet, *, becomes_bytes: bool) -> None:

@@ -8,11 +8,19 @@ import numpy as np
 
 from m2v_export.graphs.arrays import END, any_of, counted, counted_at, keep, look_up, ones, positions, reachable, zeros
 from m2v_export.graphs.builder import Graph, Value
-from m2v_export.text.tables.added import BEGINNING, NO_STATE, AddedTable
+from m2v_export.text.tables.added import BEGINNING, NO_STATE, AddedTable, SingleWords
 from m2v_export.text.tables.alphabet import DROPPED
 
 
-def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: AddedTable, dropped: int) -> Value:
+def mark_added(
+    g: Graph,
+    symbols: Value,
+    codes: Value,
+    starts: Value,
+    table: AddedTable,
+    dropped: int,
+    single_words: SingleWords | None = None,
+) -> Value:
     """Put the codes of added tokens in place of what they are made of.
 
     :param symbols: int32 [T], bytes, or places in a table of codes. :param codes: int32 [T].
@@ -28,6 +36,10 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
         if table.overlap:
             first = _without_overlaps(g, symbols.size(), places, lengths)
             places, lengths, found = (keep(g, of, first) for of in (places, lengths, found))
+        if single_words is not None:
+            # A token that does not count has taken the place of those that it overlaps all the same.
+            counts = ~_touch_words(g, symbols, places, places + lengths, found, starts, single_words)
+            places, lengths, found = (keep(g, of, counts) for of in (places, lengths, found))
         column = np.arange(table.longest)
         covered = keep(g, (places.unsqueeze(1) + column).reshape(-1), (lengths.unsqueeze(1) > column).reshape(-1))
         gone = g.op("Expand", np.array([dropped], np.int32), covered.size())
@@ -35,6 +47,20 @@ def mark_added(g: Graph, symbols: Value, codes: Value, starts: Value, table: Add
         return [g.op("ScatterElements", without, places, found)]
 
     return g.if_(candidates.size() > 0, search, lambda g: [codes])[0]
+
+
+def _touch_words(
+    g: Graph, symbols: Value, places: Value, ends: Value, found: Value, starts: Value, single_words: SingleWords
+) -> Value:
+    """:param places: int64 [Q]. :param ends: int64 [Q]. :param found: int32 [Q], codes.
+    :return: bool [Q], whether a token that must be a word of its own has a part of a word beside it.
+    """
+    in_words = look_up(g, g.constant(single_words.in_words, "in_words"), symbols)
+    inner = g.op("ScatterElements", ones(g, symbols.size()), starts, zeros(g, starts.size())).of_rank(1)
+    before = look_up(g, in_words, places - 1) * look_up(g, inner, places)
+    behind = look_up(g, in_words, ends) * look_up(g, inner, ends)
+    is_single = found.unsqueeze(1).equals(single_words.tokens).cast(np.int32)
+    return (g.op("ReduceMax", is_single, np.array([1]), keepdims=0).of_rank(1) * (before + behind)) > 0
 
 
 def with_added(g: Graph, symbols: Value, starts: Value, table: AddedTable) -> tuple[Value, Value]:

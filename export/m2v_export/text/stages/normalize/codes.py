@@ -61,7 +61,7 @@ def _with_begins(g: Graph, codes: Value, starts: Value, tables: Normalization) -
         codes = sort_marks(g, codes, starts, tables.alphabet, tables.mark_classes)
     if tables.normalized is not None:
         indices = indices_of(g, codes, tables.alphabet)
-        codes = mark_added(g, indices, codes, starts, tables.normalized, DROPPED)
+        codes = mark_added(g, indices, codes, starts, tables.normalized, DROPPED, tables.single_words)
         codes, starts = without_dropped(g, codes, starts)
     words = find_begins(g, codes, places_of_all(g, codes), starts, tables.alphabet)
     return [codes, starts, words.nodes, words.places]
