@@ -113,7 +113,7 @@ def _one_by_one(
     results = job.results(start, part_rows)
     # A table without rows has a part too: it says which columns there are.
     while (first := next(results, None)) is not None or number == 0:
-        part = _write(job, folder, number, start, _part(first, results, part_rows), advance)
+        part = _write(job, folder, number, start, part_rows, _part(first, results, part_rows), advance)
         yield part
         start, number = (*part["next"],), number + 1
 
@@ -126,17 +126,24 @@ def write_part(job: Job, folder: Path, number: int, start: tuple[int, int], part
     :return: what the manifest has of it.
     """
     results = job.results(start, part_rows, one_part=True)
-    return _write(job, folder, number, start, results, lambda rows, file, position: None)
+    return _write(job, folder, number, start, part_rows, results, lambda rows, file, position: None)
 
 
 def _write(
-    job: Job, folder: Path, number: int, start: tuple[int, int], results: Iterator[Result], advance: Advance
+    job: Job,
+    folder: Path,
+    number: int,
+    start: tuple[int, int],
+    part_rows: int,
+    results: Iterator[Result],
+    advance: Advance,
 ) -> dict[str, Any]:
+    expected = part_rows if job.rows is None else min(part_rows, job.rows - number * part_rows)
     name = f"part-{number:05}.parquet"
     places = {file.path: i for i, file in enumerate(job.files)}
     done, (place, row) = Embedded(0, 0, 0, 0), start
     with new_file(folder / name, binary=True, force=True) as file, _errors_of(folder, name) as errors:
-        with open_sink("parquet", file, job.written, job.vector, job.none) as sink:
+        with open_sink("parquet", file, job.written, job.vector, job.none, expected) as sink:
             for result in results:
                 done = write(result, sink, errors, done)
                 at = places[result.file.path]

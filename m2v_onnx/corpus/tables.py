@@ -464,7 +464,7 @@ def _into_file(job: Job, target: Path, *, force: bool, shown: bool) -> Embedded:
         new_file(target, binary=True, force=force) as file,
         ErrorList(errors_beside(target), force=force) as errors,
     ):
-        with open_sink(kind, file, job.written, job.vector, job.none) as sink:
+        with open_sink(kind, file, job.written, job.vector, job.none, job.rows) as sink:
             for result in job.results():
                 done = write(result, sink, errors, done)
                 advance(result.rows, result.file, result.position)
