@@ -292,8 +292,40 @@ def test_a_database_that_is_not_there(potion: OnnxStaticModel, uri: str) -> None
     with pytest.raises(CollectionError, match=r"there is no database .*: make it by `m2v-onnx index`"):
         search_documents(potion, ["a"], uri=uri)
     assert not Path(uri).exists()
-    with pytest.raises(CollectionError, match="Milvus says: Fail connecting to server"):
+    with pytest.raises(CollectionError, match=r"http://127.0.0.1:9: no Milvus answers there: start the server"):
         search_documents(potion, ["a"], uri="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["index", "no-such-model", "x.parquet"],
+        ["index", "no-such-model", "x.parquet", "--bulk", "x"],
+        ["search", "x", "y"],
+    ],
+    ids=["index", "bulk", "search"],
+)
+@pytest.mark.parametrize(
+    ("uri", "do"),
+    [("localhost:19530", "give http://localhost:19530 for a server"), ("milvus", "give one of them")],
+)
+def test_addresses_that_are_none(arguments: list[str], uri: str, do: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--uri", uri]) == 1
+    error = capsys.readouterr().err
+    assert "expected a folder of Milvus Lite, whose name ends in .db, or a server's address" in error
+    assert error.endswith(f"got {uri!r}: {do}\n")
+
+
+def test_names_of_milvus_in_small_letters(uri: str, tmp_path: Path) -> None:
+    from pymilvus import MilvusClient
+
+    pq.write_table(TABLE, tmp_path / "docs.parquet")
+    command = ["index", str(POTION_BUNDLE), str(tmp_path / "docs.parquet"), "--uri", uri]
+    assert main([*command, "--metric", "l2", "--index-type", "flat"]) == 0
+    client = MilvusClient(uri)
+    index = client.describe_index("documents", "vector")
+    client.close()
+    assert (index["metric_type"], index["index_type"]) == ("L2", "FLAT")
 
 
 def test_milvus_lites_types_are_told_before_anything_is_made(

@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help="a bundle, an .onnx file, a model's folder, or a Hub id")
     parser.add_argument(
-        "texts", metavar="TEXT", nargs="*", help="texts; without them and --input: lines of standard input"
+        "texts", metavar="TEXT", nargs="*", default=[], help="texts; without them and --input: lines of standard input"
     )
     parser.add_argument(
         "-i",
@@ -75,6 +75,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--force", action="store_true", help="replace the output file where there is one")
     parser.add_argument(
         "--dtype",
+        type=str.lower,
         choices=("float32", "float16", "bfloat16", "int8", "binary"),
         default="float32",
         help="of the vectors; binary is a bit a dimension, eight to a byte; bfloat16 is for .parquet and .arrow"
@@ -221,23 +222,25 @@ def _embed_tables(options: argparse.Namespace) -> None:
             raise UsageError(f"--{name} is for Ray: give --engine ray too, or leave it out")
     find_files(options.input)  # what is not there is told before a model is downloaded
     given = {name: getattr(options, name) for name in TABLE_OPTIONS if getattr(options, name) is not None}
-    try:
-        done = embed_files(
-            lambda: OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
-            options.input,
-            options.output,
-            dtype=options.dtype,
-            bitorder=options.bitorder,
-            batch_size=options.batch_size,
-            force=options.force,
-            engine=_on_ray(options) if options.engine else None,
-            show_progress_bar=options.progress,
-            **given,
-            **vector_options(options),
-        )
-    except FileExistsError as error:
-        raise UsageError(str(error)) from error
-    notes = [f"{done.rows:,} rows read, {done.written:,} written"]
+    done = embed_files(
+        lambda: OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
+        options.input,
+        options.output,
+        dtype=options.dtype,
+        bitorder=options.bitorder,
+        batch_size=options.batch_size,
+        force=options.force,
+        engine=_on_ray(options) if options.engine else None,
+        show_progress_bar=options.progress,
+        **given,
+        **vector_options(options),
+    )
+    if done.before and done.before == done.rows:
+        notes = [f"{options.output} was finished before, with {done.written:,} rows: nothing to do"]
+    else:
+        notes = [f"{done.rows:,} rows read, {done.written:,} written"]
+        if done.before:
+            notes.append(f"an earlier run had done {done.before:,} of the rows")
     if done.bad:
         output = Path(options.output)
         listed = output / "_errors-*.jsonl" if is_folder(output) else errors_beside(output)
@@ -265,7 +268,7 @@ def _embed_lines(options: argparse.Namespace) -> None:
         target = find_output(options.output)
         _check(options, source, target.path)
         check_output(target, force=options.force)
-    except (ValueError, FileExistsError) as error:
+    except ValueError as error:
         raise UsageError(str(error)) from error
     if options.progress:
         need("a progress bar", ("tqdm",))

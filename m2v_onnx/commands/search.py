@@ -47,13 +47,15 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from m2v_onnx.corpus.collections import URI, search_documents
+    from m2v_onnx.corpus.collections import URI, check_uri, search_documents
     from m2v_onnx.model import OnnxStaticModel
 
+    uri = options.uri or URI
+    check_uri(uri)  # before a model is downloaded
     found = search_documents(
         OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
         options.texts,
-        uri=options.uri or URI,
+        uri=uri,
         token=options.milvus_token,
         collection=options.collection,
         vector_field=options.vector_field,

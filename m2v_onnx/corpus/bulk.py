@@ -10,6 +10,7 @@ from m2v_onnx.corpus.collections import (
     FIELD_TYPES,
     VECTOR,
     VectorField,
+    check_uri,
     count_rows,
     is_server,
     milvus_errors,
@@ -150,6 +151,8 @@ def check_import(uri: str | None, bucket_path: str | None) -> None:
     :raises ValueError: for a database of Milvus Lite, and a path in the bucket of no server.
     :raises MissingExtraError: without what is needed to call the server.
     """
+    if uri is not None:
+        check_uri(uri)
     if uri is not None and not is_server(uri):
         raise ValueError(
             f"bulk: Milvus Lite has no import, got the database {uri}: leave --bulk out, or give a server's --uri,"

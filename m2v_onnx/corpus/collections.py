@@ -1,6 +1,7 @@
 """A table into a collection of Milvus, and queries out of it."""
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ ROWS = 1000
 """Rows a request, by default."""
 REQUEST_BYTES = 16 << 20
 """Of a table's batch that goes into one request; a server of Milvus takes 64 MB, vectors included."""
+
+ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?")
+"""Of a server, without its scheme: localhost:19530."""
 
 OTHERWISE = "give another --collection, or --force to drop this one with all its rows"
 """What to do about a collection that does not fit."""
@@ -185,6 +189,7 @@ def search_documents(
         raise TypeError("expected a list of queries, got a single str: pass [query]")
     if not queries:
         return []
+    check_uri(uri)
     if not is_server(uri) and not Path(uri).exists():
         raise CollectionError(f"there is no database {uri}: make it by `m2v-onnx index`, or give another --uri")
     with open_milvus(uri, token) as client:
@@ -230,6 +235,7 @@ def open_milvus(uri: str, token: str = "") -> "Iterator[MilvusClient]":
     :raises MissingExtraError: without pymilvus, or milvus-lite where it is needed.
     :raises CollectionError: in place of each of pymilvus' errors.
     """
+    check_uri(uri)
     need_milvus(uri, "Milvus")
     from pymilvus import MilvusClient
 
@@ -252,6 +258,7 @@ def open_milvus(uri: str, token: str = "") -> "Iterator[MilvusClient]":
 def milvus_errors(uri: str) -> Iterator[None]:
     """:raises CollectionError: in place of each of pymilvus' errors."""
     from pymilvus import MilvusException
+    from pymilvus.client.types import Status
 
     log = logging.getLogger("pymilvus")
     level = log.level
@@ -259,6 +266,11 @@ def milvus_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
+        if error.code == Status.CONNECT_FAILED:
+            raise CollectionError(
+                f"{uri}: no Milvus answers there: start the server, or look at its address and --milvus-token; without"
+                f" --uri there is {URI}, which needs no server (Milvus says: {error.message})"
+            ) from error
         raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
     finally:
         log.setLevel(level)
@@ -279,6 +291,16 @@ def need_milvus(uri: str, purpose: str, *, tables: bool = False) -> None:
 
 def is_server(uri: str) -> bool:
     return "://" in uri
+
+
+def check_uri(uri: str) -> None:
+    """:raises ValueError: for what is neither a server's address nor a folder of Milvus Lite."""
+    if not is_server(uri) and not uri.endswith(".db"):
+        do = f"give http://{uri} for a server" if ADDRESS.fullmatch(uri) else "give one of them"
+        raise ValueError(
+            f"uri: expected a folder of Milvus Lite, whose name ends in .db, or a server's address, which begins with"
+            f" http:// or https://, got {uri!r}: {do}"
+        )
 
 
 def check_types(uri: str, dtype: VectorType) -> None:
@@ -344,7 +366,7 @@ def _create(
         schema.add_field(name, DataType[type_], **role, **length)
     schema.add_field(vector.name, DataType[vector.type], dim=vector.dim)
     index = client.prepare_index_params()
-    metric = metric or ("HAMMING" if vector.type == "BINARY_VECTOR" else "COSINE")
+    metric = metric.upper() if metric else ("HAMMING" if vector.type == "BINARY_VECTOR" else "COSINE")
     index.add_index(vector.name, index_type=index_type, metric_type=metric)
     client.create_collection(collection, schema=schema, index_params=index)
 

@@ -44,12 +44,14 @@ class Embedded:
     :ivar written: rows of the output.
     :ivar bad: rows without a text, or that could not be read.
     :ivar empty: texts without tokens.
+    :ivar before: rows that an earlier run into the same folder had read; they are among ``rows``.
     """
 
     rows: int
     written: int
     bad: int
     empty: int
+    before: int = 0
 
 
 @dataclass(frozen=True)
