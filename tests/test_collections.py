@@ -316,6 +316,48 @@ def test_addresses_that_are_none(arguments: list[str], uri: str, do: str, capsys
     assert error.endswith(f"got {uri!r}: {do}\n")
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--metric", "hamming"], "metric: float32 vectors are searched by COSINE, IP, L2, got HAMMING"),
+        (["--metric", "IP", "--dtype", "binary"], "metric: binary vectors are searched by HAMMING, JACCARD, got IP"),
+        (["--index-type", "hnws"], "index_type: Milvus Lite has AUTOINDEX, FLAT, BRUTE_FORCE, HNSW, "),
+    ],
+)
+def test_indexes_that_there_are_not(
+    options: list[str], told: str, uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(TABLE, tmp_path / "docs.parquet")
+    assert main(["index", "no-such-model", str(tmp_path / "docs.parquet"), "--uri", uri, *options]) == 1
+    assert told in capsys.readouterr().err
+    assert not Path(uri).exists()
+
+
+@pytest.mark.parametrize("index", ["FLAT", "BRUTE_FORCE", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8"])
+def test_the_indexes_of_milvus_lite(index: str, potion: OnnxStaticModel, uri: str) -> None:
+    if index not in ("FLAT", "BRUTE_FORCE"):
+        pytest.importorskip("faiss")
+    index_documents(potion, TABLE, uri=uri, index_type=index)
+    (hits,) = search_documents(potion, [TEXTS[0]], uri=uri, limit=1)
+    assert hits[0]["text"] == TEXTS[0]
+
+
+def test_a_collection_that_milvus_refuses_is_not_half_there(
+    potion: OnnxStaticModel, uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("m2v_onnx.corpus.collections.METRICS", ("HAMMING",))
+    with pytest.raises(CollectionError, match=r"Milvus says: .*HAMMING"):
+        index_documents(potion, TABLE, uri=uri, metric="HAMMING")
+    assert not caplog.records  # no traceback of Milvus'
+    assert index_documents(potion, TABLE, uri=uri).created
+
+
+def test_a_query_without_tokens_is_told(potion: OnnxStaticModel, uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    index_documents(potion, TABLE, uri=uri)
+    assert main(["search", str(POTION_BUNDLE), "", "tea", "--uri", uri]) == 0
+    assert capsys.readouterr().err == "m2v-onnx search: '' has no token of the model's: no text is like it\n"
+
+
 def test_names_of_milvus_in_small_letters(uri: str, tmp_path: Path) -> None:
     from pymilvus import MilvusClient
 

@@ -195,7 +195,7 @@ def _is_of_tables(options: argparse.Namespace) -> bool:
 def _embed_tables(options: argparse.Namespace) -> None:
     from m2v_onnx.corpus.files import find_files, need_pyarrow
     from m2v_onnx.corpus.sinks import is_folder
-    from m2v_onnx.corpus.tables import embed_files, errors_beside
+    from m2v_onnx.corpus.tables import check_table_output, embed_files, errors_beside
     from m2v_onnx.model import OnnxStaticModel
 
     if options.texts:
@@ -220,6 +220,18 @@ def _embed_tables(options: argparse.Namespace) -> None:
     for name in RAY_OPTIONS:
         if options.engine is None and getattr(options, name) is not None:
             raise UsageError(f"--{name} is for Ray: give --engine ray too, or leave it out")
+    try:
+        check_table_output(
+            Path(options.output),
+            in_parts=is_folder(options.output),
+            dtype=options.dtype,
+            layout=options.layout or "list",
+            on_error=options.on_error or "fail",
+            empty=options.empty or "zero",
+            force=options.force,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     find_files(options.input)  # what is not there is told before a model is downloaded
     given = {name: getattr(options, name) for name in TABLE_OPTIONS if getattr(options, name) is not None}
     done = embed_files(

@@ -130,13 +130,13 @@ def run(options: argparse.Namespace) -> None:
 
 def _insert(options: argparse.Namespace) -> None:
     from m2v_onnx.corpus.batches import open_table
-    from m2v_onnx.corpus.collections import URI, check_types, check_uri, index_documents, need_milvus
+    from m2v_onnx.corpus.collections import URI, check_index, check_uri, index_documents, need_milvus
     from m2v_onnx.model import OnnxStaticModel
 
     uri = options.uri or URI
     check_uri(uri)
     need_milvus(uri, "to index a table", tables=True)
-    check_types(uri, options.dtype)
+    check_index(uri, options.dtype, options.metric, options.index_type)
     open_table(options.source)  # what cannot be read is told before a model is downloaded
     done = index_documents(
         OnnxStaticModel.from_pretrained(options.model, **load_options(options)),

@@ -10,6 +10,7 @@ from m2v_onnx.corpus.collections import (
     FIELD_TYPES,
     VECTOR,
     VectorField,
+    check_index,
     check_uri,
     count_rows,
     is_server,
@@ -98,6 +99,7 @@ def import_documents(
         yet, and for what Milvus refuses.
     """
     check_import(uri, bucket_path)
+    check_index(uri or EXAMPLE_URI, dtype, metric, index_type)
     need_pyarrow()
     target = Path(folder)
     check_table_output(

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
@@ -49,6 +49,12 @@ FIELD_TYPES: dict[str, str] = {
     "binary": "BINARY_VECTOR",
 }
 """Milvus' name of each type of vector."""
+
+METRICS = ("COSINE", "IP", "L2")
+BINARY_METRICS = ("HAMMING", "JACCARD")
+
+LITE_INDEXES = ("AUTOINDEX", "FLAT", "BRUTE_FORCE", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8")
+"""Of Milvus Lite 3.2, which takes any other name too, and then can neither load nor search the collection."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def index_documents(
     chosen = choose_columns(others, text=None if vector_column else text, key=key, columns=columns, vector=vector_field)
     if dtype not in FIELD_TYPES:
         raise ValueError(f"dtype: expected one of {', '.join(FIELD_TYPES)}, got {dtype!r}")
-    check_types(uri, dtype)
+    check_index(uri, dtype, metric, index_type)
     opened = model if isinstance(model, OnnxStaticModel) else OnnxStaticModel.from_pretrained(model)
     none = opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before the collection is made
     if vector_column is not None:
@@ -260,9 +266,10 @@ def milvus_errors(uri: str) -> Iterator[None]:
     from pymilvus import MilvusException
     from pymilvus.client.types import Status
 
-    log = logging.getLogger("pymilvus")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # it prints a traceback of each error, besides raising it
+    logs = [logging.getLogger(name) for name in ("pymilvus", "milvus_lite")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)  # they print a traceback of each error, besides raising it
     try:
         yield
     except MilvusException as error:
@@ -273,7 +280,8 @@ def milvus_errors(uri: str) -> Iterator[None]:
             ) from error
         raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def need_milvus(uri: str, purpose: str, *, tables: bool = False) -> None:
@@ -303,13 +311,24 @@ def check_uri(uri: str) -> None:
         )
 
 
-def check_types(uri: str, dtype: VectorType) -> None:
-    """Tell what Milvus Lite 3 refuses before a model is loaded for it. :raises ValueError: for such a type."""
-    if not is_server(uri) and dtype != "float32":
+def check_index(uri: str, dtype: VectorType, metric: str | None, index_type: str) -> None:
+    """Tell what Milvus refuses before a model is loaded for it.
+
+    :raises ValueError: for a metric that does not fit the type of the vectors, and for a type of vectors or of an index
+        that Milvus Lite has not.
+    """
+    metrics = BINARY_METRICS if dtype == "binary" else METRICS
+    if metric is not None and metric.upper() not in metrics:
+        raise ValueError(f"metric: {dtype} vectors are searched by {', '.join(metrics)}, got {metric}")
+    if is_server(uri):
+        return
+    if dtype != "float32":
         raise ValueError(
             f"dtype: Milvus Lite takes float32 vectors, got {dtype}: leave it out, or give a server's --uri, "
             "http://localhost:19530 say"
         )
+    if index_type.upper() not in LITE_INDEXES:
+        raise ValueError(f"index_type: Milvus Lite has {', '.join(LITE_INDEXES)}, got {index_type}")
 
 
 @dataclass(frozen=True)
@@ -367,8 +386,13 @@ def _create(
     schema.add_field(vector.name, DataType[vector.type], dim=vector.dim)
     index = client.prepare_index_params()
     metric = metric.upper() if metric else ("HAMMING" if vector.type == "BINARY_VECTOR" else "COSINE")
-    index.add_index(vector.name, index_type=index_type, metric_type=metric)
-    client.create_collection(collection, schema=schema, index_params=index)
+    index.add_index(vector.name, index_type=index_type.upper(), metric_type=metric)
+    try:
+        client.create_collection(collection, schema=schema, index_params=index)
+    except BaseException:
+        with suppress(Exception):  # the error before says more
+            client.drop_collection(collection)  # it is there, and the index is not
+        raise
 
 
 def _check_fits(client: "MilvusClient", collection: str, columns: Columns, vector: VectorField) -> None:
