@@ -430,8 +430,9 @@ def test_vectors_that_are_there_already(
 def test_vectors_are_read_as_they_were_written(layout: Any, dtype: Any, potion: OnnxStaticModel) -> None:
     if dtype == "bfloat16":
         pytest.importorskip("ml_dtypes", reason="the extra bfloat16 is not installed")
-    wanted = potion.encode(TEXTS, dtype=dtype)
-    column = embed_array(potion, pa.array(["to be cut off", *TEXTS]), dtype=dtype, layout=layout).slice(1)
+    texts = ["to be cut off", *TEXTS]
+    wanted = potion.encode(texts, dtype=dtype)[1:]  # in the same batch: in another one the last bit may differ
+    column = embed_array(potion, pa.array(texts), dtype=dtype, layout=layout).slice(1)
     check_vector_column(pa.schema([("v", column.type)]), "v", wanted[:0], dtype)
     read = vectors_of(column, "v", wanted[:0], 0)
     assert read.dtype == wanted.dtype
