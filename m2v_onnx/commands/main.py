@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from m2v_onnx.commands import demo, embed, export, index, info, push, search, serve, verify
-from m2v_onnx.commands.arguments import UsageError
+from m2v_onnx.commands.arguments import CommandParser, UsageError
 from m2v_onnx.corpus.streams import discard
 from m2v_onnx.errors import M2vOnnxError
 
@@ -26,8 +26,9 @@ COMMANDS = (export, embed, index, search, serve, verify, info, push, demo)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    :return: 0, 1 after a failure (one line on standard error), 2 after wrong use, 130 after Ctrl-C, and 128 and the
-        signal's number after SIGTERM or SIGHUP. Temporary files are removed in every case.
+    :return: 0, 1 after a failure (one line on standard error), 2 after wrong use or where an output is there already,
+        130 after Ctrl-C, and 128 and the signal's number after SIGTERM or SIGHUP. Temporary files are removed in every
+        case.
     """
     options = _parse(_parser(), arguments)
     log, shown = logging.getLogger("m2v_onnx"), logging.StreamHandler()
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` say, had enough
         discard(sys.stdout)
         return FAILURE
-    except UsageError as error:
+    except (UsageError, FileExistsError) as error:
         return _complain(options.command, error, WRONG_USE)
     except (M2vOnnxError, OSError, ValueError, TypeError) as error:
         return _complain(options.command, error, FAILURE)
@@ -95,7 +96,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
         if rest:
             options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
         return options
-    more.extend(rest)
+    options.texts = [*more, *rest]
     return options
 
 
@@ -126,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="`m2v-onnx COMMAND --help` has examples of each.",
     )
     parser.add_argument("--version", action=_Version)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
     for command in COMMANDS:
         command.add(commands)
     return parser
