@@ -52,13 +52,26 @@ def main() -> None:
         for number in range(options.batches):
             batch = texts[number * BATCH :][:BATCH]
             rows.append([corpus, *of_words(tokenizer, tables, batch), rounds(tables, batch)])
-    headers = ["batch of 256", "words", "found whole", "symbols a word", "most", "rounds of one merge", "of the graph"]
+    headers = [
+        "batch of 256",
+        "words",
+        "found whole",
+        "of others new",
+        "of two tokens",
+        "symbols a word",
+        "most",
+        "rounds of one merge",
+        "of the graph",
+    ]
     print(tabulate(rows, headers, floatfmt=".2f"))
 
 
-def of_words(tokenizer: Tokenizer, tables: BpeTables, batch: list[str]) -> tuple[int, float, float, int, int]:
-    """:return: words, the share that is found whole, symbols of a word, the median and the most, and the most merges of
-    a word that is not found whole.
+def of_words(
+    tokenizer: Tokenizer, tables: BpeTables, batch: list[str]
+) -> tuple[int, float, float, float, float, int, int]:
+    """:return: words; the share that is found whole; of the others the share that is not in the batch before, and the
+    share that becomes two tokens; symbols of a word, the median and the most; and the most merges of a word that is not
+    found whole.
     """
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
@@ -67,7 +80,8 @@ def of_words(tokenizer: Tokenizer, tables: BpeTables, batch: list[str]) -> tuple
     _, differs = WholeWords(g, tables.words).find(g, places_of(g, text.symbols, begins, tables))
     symbols, places, missed = run_on(g, [text.symbols, begins, differs], batch)
     of_byte = byte_characters()
-    found, sizes, merges = 0, [], [0]
+    others: list[tuple[str, int]] = []
+    sizes = []
     for begin, end, is_missed in zip(places.tolist(), places.tolist()[1:-1], missed.tolist(), strict=False):
         its = symbols[begin:end].tolist()
         if max(its) >= AFTER:
@@ -77,10 +91,18 @@ def of_words(tokenizer: Tokenizer, tables: BpeTables, batch: list[str]) -> tuple
         else:
             word = bytes(its).decode().replace(" ", BLANK)
         sizes.append(len(word))
-        found += not is_missed
         if is_missed:
-            merges.append(len(word) - len(tokenizer.model.tokenize(word)))
-    return len(sizes), found / len(sizes), float(np.median(sizes)), max(sizes), max(merges)
+            others.append((word, len(tokenizer.model.tokenize(word))))
+    count = max(len(others), 1)
+    return (
+        len(sizes),
+        1 - len(others) / len(sizes),
+        len({*others}) / count,
+        sum(tokens == 2 for _, tokens in others) / count,
+        float(np.median(sizes)),
+        max(sizes),
+        max((len(word) - tokens for word, tokens in others), default=0),
+    )
 
 
 def rounds(tables: BpeTables, batch: list[str]) -> int:

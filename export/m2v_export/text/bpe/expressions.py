@@ -7,6 +7,7 @@ beside its run. The kinds are asked of the library of expressions that `tokenize
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -95,8 +96,9 @@ EXPRESSIONS = {
 """GPT-2's, which RoBERTa and ModernBERT have; Qwen 2's to 3's; Llama 3's; Qwen 3.5's; GPT-4o's."""
 
 
+@cache
 def kinds_of(expression: Expression) -> npt.NDArray[np.int32]:
-    """:return: int32 [CODE_POINTS]."""
+    """:return: int32 [CODE_POINTS], not to be written to."""
     kinds = np.full(CODE_POINTS, REST if expression.apart else OTHER, np.int32)
     spaces = [(r"\s", SPACE), (r"[\r\n]", BREAK)] if expression.breaks else [(r"\s", SPACE)]
     letters = r"[\p{L}\p{M}]" if expression.marks else r"\p{L}"
@@ -111,6 +113,7 @@ def kinds_of(expression: Expression) -> npt.NDArray[np.int32]:
         for pattern, case in ((r"[\p{Lu}\p{Lt}]", UPPER), (r"\p{Ll}", LOWER), (r"\p{M}", MARK)):
             for begin, end in _everywhere(f"{pattern}+"):
                 kinds[begin:end] += APART * case
+    kinds.flags.writeable = False
     return kinds
 
 
@@ -122,25 +125,27 @@ def _everywhere(pattern: str) -> Iterator[tuple[int, int]]:
                 yield start + begin, start + end
 
 
-def contractions(expression: Expression) -> set[str]:
+@cache
+def contractions(expression: Expression) -> frozenset[str]:
     """What may be behind an apostrophe, in all cases that the expression takes."""
     if expression.apart:
-        return set()
+        return frozenset()
     if not expression.any_case:
-        return {*CONTRACTIONS}
+        return frozenset(CONTRACTIONS)
     found: set[str] = set()
     # Which characters are one but for their case, Unicode says; which of these count, the library.
-    alike = {
-        letter: [chr(i) for i in range(CODE_POINTS) if i not in SURROGATES and chr(i).casefold() == letter]
-        for letter in {*"".join(CONTRACTIONS)}
-    }
+    alike: dict[str, list[str]] = {letter: [] for letter in "".join(CONTRACTIONS)}
+    for character in map(chr, range(CODE_POINTS)):
+        folded = character.casefold()
+        if folded in alike:
+            alike[folded].append(character)
     pattern = f"(?i:{'|'.join(CONTRACTIONS)})"
     for contraction in CONTRACTIONS:
         ways = [""]
         for letter in contraction:
             ways = [way + other for way in ways for other in alike[letter]]
         found |= {way for way in ways if [*_matches(pattern, way)] == [(0, len(way))]}
-    return found
+    return frozenset(found)
 
 
 def _matches(pattern: str, text: str) -> Iterator[tuple[int, int]]:

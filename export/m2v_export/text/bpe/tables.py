@@ -138,12 +138,12 @@ def read_tables(tokenizer: Tokenizer, config: Mapping[str, Any]) -> BpeTables:
     if model.get("ignore_merges"):
         never_made = sorted({*vocabulary} - {*whole})
         # All that is found whole only as a word must be.
-        packs = max([packs, *(-(-len(token) // PACKED) for token in never_made if {*token} <= {*byte_of})])
+        packs = max([packs, *(-(-len(token) // PACKED) for token in never_made if byte_of.keys() >= {*token})])
         whole += never_made
     words = {
         tuple(byte_of[c] + 1 for c in token): vocabulary[token]
         for token in whole
-        if {*token} <= {*byte_of} and _is_utf8(byte_of[c] for c in token)
+        if byte_of.keys() >= {*token} and _is_utf8(byte_of[c] for c in token)
     }
     words |= {(SYMBOLS + i + 1,): token["id"] for i, token in enumerate(tokens)}
     symbols = SYMBOLS + len(tokens)
