@@ -15,6 +15,15 @@ WARM_UP = ("ready", "ready steady go go")
 """One text and four take different graphs, and both are opened before the first request comes."""
 
 
+def warm_up(model: OnnxStaticModel) -> None:
+    """Open what is opened when it is first needed.
+
+    :raises InvalidModelError: for a damaged file.
+    """
+    model.encode_counted([WARM_UP[0]])
+    model.encode_counted([*WARM_UP] * 2)
+
+
 class Served:
     """A model and its name."""
 
@@ -22,9 +31,8 @@ class Served:
         self.name, self.model = name, model
 
     def warm_up(self) -> None:
-        """Open what is opened when it is first needed, and what a fork has left to be opened anew."""
-        self.model.encode_counted([WARM_UP[0]])
-        self.model.encode_counted([*WARM_UP] * 2)
+        """Open what a fork has left to be opened anew, and see that vectors can be made."""
+        warm_up(self.model)
 
     @lazy_property
     def tokenizer(self) -> "Tokenizer":
