@@ -374,6 +374,7 @@ def test_https(authority: Any, potion: OnnxStaticModel, tmp_path: Path) -> None:
             old.wrap_socket(raw, server_hostname="127.0.0.1")
         with server.connect() as raw, pytest.raises(ssl.SSLCertVerificationError):
             ssl.create_default_context().wrap_socket(raw, server_hostname="127.0.0.1")
+        assert all(closed(each) for each in silent)  # after granian's ten seconds
         assert fine(server)
         for each in silent:
             each.close()

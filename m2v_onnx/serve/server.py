@@ -1,8 +1,8 @@
 """Starting granian, an HTTP server written in Rust, and its workers.
 
 Why granian: it closes connections whose headers take too long, which uvicorn does not; it replaces workers that die;
-and its own interface leaves little to do for each request. Its weak sides: it takes an answer whole, however slowly
-the client reads, and it waits for TLS's handshake as long as the client likes.
+and its own interface leaves little to do for each request. Its weak side: it takes an answer whole, however slowly
+the client reads.
 
 Why msgspec reads JSON: it checks types while it reads, says where they are wrong, and its structs make the OpenAPI
 document. Why orjson writes it: it takes numpy's arrays as they are, and gives float32 as few digits as it needs.
