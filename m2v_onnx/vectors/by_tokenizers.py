@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from m2v_onnx.errors import InvalidModelError, InvalidTextError, ModelNotFoundError
 from m2v_onnx.limits import median_length
 from m2v_onnx.models.metadata import Metadata
+from m2v_onnx.vectors.ascii_words import AsciiWords
 from m2v_onnx.vectors.ragged import Ids, check_unicode, cut
 
 
@@ -25,6 +26,7 @@ class TokenizersTokens:
     tokenizer: Tokenizer
     median_token_length: int
     unk_token_id: int | None
+    words: AsciiWords | None
 
     @classmethod
     def read(cls, path: Path, metadata: Metadata | None = None) -> "TokenizersTokens":
@@ -58,7 +60,7 @@ class TokenizersTokens:
         """As ``of``, where what is counted over the vocabulary is known."""
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        return cls(tokenizer, median_token_length, unk_token_id)
+        return cls(tokenizer, median_token_length, unk_token_id, AsciiWords.of(tokenizer))
 
     def ids(self, texts: Sequence[str], max_length: int | None) -> tuple[Ids, Ids]:
         """Tokenize some texts.
@@ -95,18 +97,24 @@ class TokenizersTokens:
         """As ``ids``, for one text, and without the unknown token; a query's way. :return: int64 [T]."""
         if max_length is not None and len(text) > max_length * self.median_token_length:
             text = text[: max_length * self.median_token_length]
-        if not text.isascii():
-            check_unicode([text])
-        try:
-            ids = self.tokenizer.encode(text, add_special_tokens=False).ids
-        except Exception:  # tokenizers raises bare Exception
-            self._check_known([text])
-            raise
+        ids = None if self.words is None else self.words.ids(text)
+        if ids is None:
+            ids = self._encoded(text)
         ids = ids[:max_length]
         unknown = self.unk_token_id
         if unknown in ids:
             ids = [i for i in ids if i != unknown]
         return np.array(ids, np.int64)
+
+    def _encoded(self, text: str) -> list[int]:
+        if not text.isascii():
+            check_unicode([text])
+        try:
+            ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        except Exception:  # tokenizers raises bare Exception
+            self._check_known([text])
+            raise
+        return ids
 
 
 UNK_ID_WITHIN = 100
