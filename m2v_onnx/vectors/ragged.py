@@ -25,8 +25,6 @@ def cut(texts: Sequence[str], max_length: int | None, median_token_length: int) 
     if max_length is None:
         return texts
     code_points = max_length * median_token_length
-    if max(map(len, texts), default=0) <= code_points:
-        return texts
     return [text[:code_points] for text in texts]
 
 
