@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from m2v_onnx.lazy import lazy_property
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.serve.problems import Problem
+from m2v_onnx.vectors.encoder import ONE_BY_ONE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 WARM_UP = ("ready", "ready steady go go")
-"""One text and four take different graphs, and both are opened before the first request comes."""
+"""One text and more than a few take different graphs, and both are opened before the first request comes."""
 
 
 def warm_up(model: OnnxStaticModel) -> None:
@@ -21,7 +22,7 @@ def warm_up(model: OnnxStaticModel) -> None:
     :raises InvalidModelError: for a damaged file.
     """
     model.encode_counted([WARM_UP[0]])
-    model.encode_counted([*WARM_UP] * 2)
+    model.encode_counted([*WARM_UP] * ONE_BY_ONE)
 
 
 class Served:
