@@ -125,6 +125,24 @@ def test_mistyped_options_show_the_command_s_own(option: str, capsys: pytest.Cap
     error = capsys.readouterr().err
     assert error.startswith("usage: m2v-onnx export")
     assert f"m2v-onnx export: error: unrecognized arguments: {option} int8" in error
+    assert error.endswith(f"; {option}: do you mean --precision?\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("index docs.parquet", "expected MODEL SOURCE, and SOURCE is missing; for example: m2v-onnx index minishlab/"),
+        ("search BUNDLE", "expected MODEL QUERY, and QUERY is missing; for example: m2v-onnx search minishlab/"),
+        ("embed --progress", "expected MODEL [TEXT], and MODEL is missing; for example: m2v-onnx embed minishlab/"),
+        ("embed BUNDLE a --colums id", "unrecognized arguments: --colums id; --colums: do you mean --columns?"),
+        ("embed BUNDLE a --onerror=skip", "--onerror=skip; --onerror: do you mean --on-error?"),
+        ("serve BUNDLE --port 65536", "expected a number from 1 to 65535, got '65536'"),
+    ],
+)
+def test_wrong_use_says_what_is_meant(arguments: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments.split())
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -175,7 +193,7 @@ def test_export_without_limit_and_in_single_files(tmp_path: Path, small: Path) -
 
 
 def test_export_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "exists: choose another output folder" in failed(capsys, "export", str(POTION), str(tmp_path))
+    assert "exists: choose another output folder" in failed(capsys, "export", str(POTION), str(tmp_path), code=2)
     assert "no Model2Vec model folder" in failed(capsys, "export", str(tmp_path), str(tmp_path / "out"))
     assert "is a bundle already" in failed(capsys, "export", BUNDLE, str(tmp_path / "out"))
     assert "is a file: give the folder" in failed(capsys, "export", f"{BUNDLE}/README.md", str(tmp_path / "out"))
@@ -209,6 +227,8 @@ def test_info(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for fact in ("dim: +64", "normalize: +True", "max_length: +512", "unknown token: +1", "precision: +float32"):
         assert re.search(rf"^{fact}$", printed, re.MULTILINE), fact
     assert re.search(r"^source: +minishlab/potion-base-2M$", printed, re.MULTILINE)
+    assert re.search(r"^tokens from: +(nanotoken|graph)\nwhy from there: +the fastest ", printed, re.MULTILINE)
+    assert re.search(r"^ +bytes  file$", printed, re.MULTILINE)
     assert f"{(POTION_BUNDLE / TABLE).stat().st_size:>13,}  {TABLE}\n" in printed
     assert "expected a bundle" in failed(capsys, "info", str(tmp_path))
 

@@ -351,7 +351,7 @@ def test_a_file_that_comes_meanwhile_stays(
         return original(self, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(OnnxStaticModel, "encode_iter", slow)
-    assert "exists: give another output" in failed(capsys, "embed", BUNDLE, "a", "-o", str(out))
+    assert "exists: give another output" in failed(capsys, "embed", BUNDLE, "a", "-o", str(out), code=2)
     assert out.read_bytes() == b"precious"
     assert left_in(tmp_path) == ["out.npy"]
 

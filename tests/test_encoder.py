@@ -129,7 +129,7 @@ def test_auto_takes_the_way_that_costs_less(
         found = model.encode(texts)
         assert bool(by_graph) == (texts not in few), len(texts)
         np.testing.assert_allclose(found, expected.encode(texts), rtol=0, atol=BOUND)
-    assert f"tokenizers takes up to {ways.most_texts(80)} of 80 characters" in model.tokens_from_reason
+    assert f"batches of up to {ways.most_texts(80)} text" in model.tokens_from_reason
 
 
 FAST_LIBRARIES = ("nanotoken", "splintr")

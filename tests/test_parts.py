@@ -144,11 +144,13 @@ def test_ctrl_c_says_what_is_done_and_the_next_run_from_where(
         " command goes on after them\n"
     )
     assert main(arguments) == 0
-    first, _ = capfd.readouterr().err.splitlines()
+    first, last = capfd.readouterr().err.splitlines()
     assert first == f"{out}: parts there: {count}, with {count * 1000:,} rows of the input; it goes on after them"
+    assert last == (
+        f"m2v-onnx embed: 200,000 rows read, 200,000 written; an earlier run had done {count * 1000:,} of the rows"
+    )
     assert main(arguments) == 0
-    first, _ = capfd.readouterr().err.splitlines()
-    assert first == f"{out}: parts there: 200, with 200,000 rows of the input; it is complete"
+    assert capfd.readouterr().err == (f"m2v-onnx embed: {out} was finished before, with 200,000 rows: nothing to do\n")
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out", "out.npy"])
@@ -322,7 +324,8 @@ def test_folders_of_others_stay_as_they_are(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "part-00000.parquet").write_bytes(b"precious")
     for force in ([], ["--force"]):
-        error = failed(capsys, "embed", BUNDLE, "-i", str(tmp_path / "a.parquet"), "-o", str(tmp_path / "out"), *force)
+        arguments = ["-i", str(tmp_path / "a.parquet"), "-o", str(tmp_path / "out"), *force]
+        error = failed(capsys, "embed", BUNDLE, *arguments, code=2)
         assert "has files that are not of this program (part-00000.parquet)" in error
     assert (tmp_path / "out" / "part-00000.parquet").read_bytes() == b"precious"
     shutil.rmtree(tmp_path / "out")

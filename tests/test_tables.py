@@ -221,6 +221,44 @@ def test_row_groups_are_of_a_size(tmp_path: Path, potion: OnnxStaticModel, monke
     assert metadata.row_group(0).column(0).compression == "SNAPPY"
 
 
+@pytest.mark.parametrize("output", ["out.parquet", "parts"])
+def test_the_last_row_groups_are_small(
+    output: str, tmp_path: Path, potion: OnnxStaticModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left to embed while the last one is written."""
+    pq.write_table(pa.table({"text": ["a whale"] * 3000}), tmp_path / "a.parquet")
+    monkeypatch.setattr(sinks, "LAST_GROUP_BYTES", 200 * 64 * 4)
+    embed_files(potion, tmp_path / "a.parquet", tmp_path / output, batch_size=100, part_rows=2000)
+    found = [*tmp_path.glob(f"{output}/*.parquet")] or [tmp_path / output]
+    for path in found:
+        metadata = pq.read_metadata(path)
+        sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(sizes) <= 10
+        assert sizes[-1] <= 200
+    assert len(pq.read_table(tmp_path / output)) == 3000
+
+
+def test_columns_that_repeat_get_a_dictionary(tmp_path: Path, potion: OnnxStaticModel) -> None:
+    """Of keys and texts one would cost time and save no bytes."""
+    rows = 1000
+    columns = {
+        "id": range(rows),
+        "text": [f"whale {i}" for i in range(rows)],
+        "kind": ["whale", "ship"] * (rows // 2),
+        "half": pa.array(np.arange(rows).astype(np.float16)),
+        "tags": [[f"tag {i}"] for i in range(rows)],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    embed_files(potion, tmp_path / "a.parquet", tmp_path / "out.parquet")
+    group = pq.read_metadata(tmp_path / "out.parquet").row_group(0)
+    chunks = [group.column(i) for i in range(group.num_columns)]
+    with_one = {chunk.path_in_schema for chunk in chunks if chunk.has_dictionary_page}
+    assert "kind" in with_one
+    assert with_one.isdisjoint({"id", "text", "vector.list.element"})
+    assert pq.read_table(tmp_path / "out.parquet").drop_columns(["vector"]).equals(pa.table(columns))
+
+
 def test_large_rows_are_read_in_smaller_pieces(
     tmp_path: Path, potion: OnnxStaticModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,7 +364,7 @@ REFUSED: list[tuple[list[str], int, str]] = [
     (["-i", "a.parquet"], 2, "a table is written to a file: give --output FILE"),
     (["-o", "out.parquet"], 2, "a table is read from files: give --input FILE"),
     (["-i", "a.parquet", "b.parquet", "-o", "out.parquet"], 2, "put a pattern such as 'parts/*.parquet' into quotes"),
-    (["-i", "a.parquet", "-o", "out.csv"], 1, "expected a file of .parquet, .arrow, .feather, .npy, .jsonl, got"),
+    (["-i", "a.parquet", "-o", "out.csv"], 2, "expected a file of .parquet, .arrow, .feather, .npy, .jsonl, got"),
     (["-i", "a.parquet", "-o", "no/out.parquet"], 1, "there is no folder no: make it first"),
     (["-i", "a.parquet", "-o", "there.parquet"], 2, "there.parquet exists: give another output, or --force"),
     (["-i", "a.parquet", "-o", "a.parquet", "--force"], 1, "a.parquet is an input too: give another output"),
@@ -338,8 +376,8 @@ REFUSED: list[tuple[list[str], int, str]] = [
     (["-i", "a.parquet", "-o", "out.parquet", "--vector", "id"], 1, "the table has a column 'id' already"),
     (["-i", "a.parquet", "-o", "out.parquet", "--field", "title"], 2, "give --text title"),
     (["-i", "a.parquet", "-o", "out.parquet", "--skip-blank"], 2, "--skip-blank is for lines"),
-    (["-i", "a.parquet", "-o", "out.npy", "--empty", "null"], 1, "a .npy file has no place for missing vectors"),
-    (["-i", "a.parquet", "-o", "out.jsonl", "--dtype", "bfloat16"], 1, "bfloat16 vectors go into .parquet or .arrow"),
+    (["-i", "a.parquet", "-o", "out.npy", "--empty", "null"], 2, "a .npy file has no place for missing vectors"),
+    (["-i", "a.parquet", "-o", "out.jsonl", "--dtype", "bfloat16"], 2, "bfloat16 vectors go into .parquet or .arrow"),
     (["-i", "cut.parquet", "-o", "out.parquet"], 1, "cut.parquet: it cannot be read"),
     (["-i", "other.parquet", "-i", "a.parquet", "-o", "out.parquet"], 1, "a.parquet: expected one column 'body'"),
     (["-i", "cut.jsonl.gz", "-o", "out.parquet"], 1, "cut.jsonl.gz: it"),
@@ -403,7 +441,6 @@ def test_a_thread_that_ctrl_c_meets_as_it_starts(tmp_path: Path, monkeypatch: py
 
     with (tmp_path / "a.parquet").open("wb") as file:
         sink = sinks.ParquetSink(file, table.schema, "text")
-        sink._writer.close()
         sink._writer = Writer()
         monkeypatch.setattr(threading.Thread, "start", interrupted)
         with pytest.raises(KeyboardInterrupt):

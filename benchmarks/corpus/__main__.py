@@ -1,14 +1,16 @@
 """From Parquet to Parquet with vectors: ``embed_files`` beside other ways, in one run.
 
-    python -m benchmarks.corpus [--rows 40000 200000] [--rounds 3]
+    python -m benchmarks.corpus [--rows 40000 200000] [--rounds 3] [--ours]
 
 - ``encode``: the vectors of the same texts, which are in memory as a list; nothing is read or written.
 - ``embed_files``: Parquet to Parquet.
 - ``a loop``: model2vec and pyarrow, batches of 8,192 rows.
 - ``datasets.map``: model2vec in a batched map of `datasets`, if that is installed; its cache is a new one each time.
 
-The last row group is written when nothing is left to embed, which counts where rows are few: so there are two sizes.
-The rounds of all ways alternate, and the fastest round of each counts. Models and imports are warm. This project runs
+With ``--ours`` only the first two. A run begins and ends with work that nothing can be done beside, which counts where
+rows are few, and a longer list of texts lies in slower memory: so there are several sizes. The rounds of all ways
+alternate, and the fastest round of each counts. Each writes a new file, for to replace one is to wait for the disk on
+some file systems. Models and imports are warm. This project runs
 the bundle that comes with it, whose table is int8; model2vec runs the float32 table that it was made from. For 256
 dimensions the original of potion-base-8M must be in ../shared.
 
@@ -48,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[40_000, 200_000])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ours", action="store_true", help="leave out what is no code of this project")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as given:
         folder = Path(given)
@@ -55,22 +58,24 @@ def main() -> None:
             write_passages(folder / "in.parquet", rows)
             for bundle, source in MODELS:
                 if source.is_dir():
-                    _compare(bundle, source, folder, options.rounds)
+                    _compare(bundle, source, folder, options.rounds, ours_only=options.ours)
                 else:
                     print(f"left out: {source} is absent")
-        _writing(folder)
+        if not options.ours:
+            _writing(folder)
 
 
-def _compare(bundle: Path, source: Path, folder: Path, rounds: int) -> None:
+def _compare(bundle: Path, source: Path, folder: Path, rounds: int, *, ours_only: bool) -> None:
     ours, theirs = OnnxStaticModel.from_pretrained(bundle), StaticModel.from_pretrained(source)
     path, out = folder / "in.parquet", folder / "out.parquet"
     texts = pq.read_table(path, columns=["text"])["text"].to_pylist()
     ways: dict[str, Callable[[], object]] = {
         "encode": lambda: ours.encode(texts),
-        "embed_files": lambda: embed_files(ours, path, out, force=True),
-        "a loop": partial(_loop, theirs, path, out),
+        "embed_files": lambda: embed_files(ours, path, out),
     }
-    if find_spec("datasets"):
+    if not ours_only:
+        ways["a loop"] = partial(_loop, theirs, path, out)
+    if not ours_only and find_spec("datasets"):
         ways["datasets.map"] = partial(_datasets, theirs, path, out)
     ours.encode(texts[:BATCH])
     theirs.encode(texts[:BATCH])
@@ -78,6 +83,7 @@ def _compare(bundle: Path, source: Path, folder: Path, rounds: int) -> None:
     cpu: dict[str, float] = {}
     for _ in range(rounds):
         for name, way in ways.items():
+            out.unlink(missing_ok=True)
             start, used = time.perf_counter(), time.process_time()
             way()
             clock[name] = min(clock.get(name, np.inf), time.perf_counter() - start)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from m2v_onnx.errors import MissingExtraError
 
@@ -17,9 +17,37 @@ class UsageError(Exception):
     """Options that argparse lets pass and that make no sense together."""
 
 
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose errors say what may have been meant.
+
+    :ivar example: of the command's use.
+    """
+
+    example = ""
+
+    def error(self, message: str) -> NoReturn:
+        what, _, rest = message.partition(": ")
+        if what == "unrecognized arguments":
+            message += "".join(map(self._hint, rest.split()))
+        elif what == "the following arguments are required":
+            places = [each for each in self._actions if not each.option_strings]
+            order = " ".join(f"[{each.metavar}]" if each.nargs in ("?", "*") else f"{each.metavar}" for each in places)
+            message = f"expected {order}, and {rest} is missing; for example: {self.example}"
+        super().error(message)
+
+    def _hint(self, word: str) -> str:
+        if not word.startswith("--"):
+            return ""
+        from difflib import get_close_matches
+
+        name = word.partition("=")[0]
+        close = get_close_matches(name, self._option_string_actions, 1)
+        return f"; {name}: do you mean {close[0]}?" if close else ""
+
+
 def add_command(commands: Any, name: str, run: Run, text: str, *examples: str) -> argparse.ArgumentParser:
     """:param commands: what ``ArgumentParser.add_subparsers`` gives. :param text: what it does, in the imperative."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser: CommandParser = commands.add_parser(
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
@@ -27,6 +55,7 @@ def add_command(commands: Any, name: str, run: Run, text: str, *examples: str) -
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.example = examples[0]
     parser.set_defaults(run=run, parser=parser)
     return parser
 
@@ -105,6 +134,13 @@ def at_least_zero(value: str) -> int:
     if not value.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {value!r}")
     return int(value)
+
+
+def port(value: str) -> int:
+    number = int(value) if value.isdecimal() else 0
+    if not 0 < number < 1 << 16:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 65535, got {value!r}")
+    return number
 
 
 def at_least_one(value: str) -> int:

@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help="a bundle, an .onnx file, a model's folder, or a Hub id")
     parser.add_argument(
-        "texts", metavar="TEXT", nargs="*", help="texts; without them and --input: lines of standard input"
+        "texts", metavar="TEXT", nargs="*", default=[], help="texts; without them and --input: lines of standard input"
     )
     parser.add_argument(
         "-i",
@@ -75,6 +75,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--force", action="store_true", help="replace the output file where there is one")
     parser.add_argument(
         "--dtype",
+        type=str.lower,
         choices=("float32", "float16", "bfloat16", "int8", "binary"),
         default="float32",
         help="of the vectors; binary is a bit a dimension, eight to a byte; bfloat16 is for .parquet and .arrow"
@@ -194,7 +195,7 @@ def _is_of_tables(options: argparse.Namespace) -> bool:
 def _embed_tables(options: argparse.Namespace) -> None:
     from m2v_onnx.corpus.files import find_files, need_pyarrow
     from m2v_onnx.corpus.sinks import is_folder
-    from m2v_onnx.corpus.tables import embed_files, errors_beside
+    from m2v_onnx.corpus.tables import check_table_output, embed_files, errors_beside
     from m2v_onnx.model import OnnxStaticModel
 
     if options.texts:
@@ -219,25 +220,39 @@ def _embed_tables(options: argparse.Namespace) -> None:
     for name in RAY_OPTIONS:
         if options.engine is None and getattr(options, name) is not None:
             raise UsageError(f"--{name} is for Ray: give --engine ray too, or leave it out")
+    try:
+        check_table_output(
+            Path(options.output),
+            in_parts=is_folder(options.output),
+            dtype=options.dtype,
+            layout=options.layout or "list",
+            on_error=options.on_error or "fail",
+            empty=options.empty or "zero",
+            force=options.force,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     find_files(options.input)  # what is not there is told before a model is downloaded
     given = {name: getattr(options, name) for name in TABLE_OPTIONS if getattr(options, name) is not None}
-    try:
-        done = embed_files(
-            lambda: OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
-            options.input,
-            options.output,
-            dtype=options.dtype,
-            bitorder=options.bitorder,
-            batch_size=options.batch_size,
-            force=options.force,
-            engine=_on_ray(options) if options.engine else None,
-            show_progress_bar=options.progress,
-            **given,
-            **vector_options(options),
-        )
-    except FileExistsError as error:
-        raise UsageError(str(error)) from error
-    notes = [f"{done.rows:,} rows read, {done.written:,} written"]
+    done = embed_files(
+        lambda: OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
+        options.input,
+        options.output,
+        dtype=options.dtype,
+        bitorder=options.bitorder,
+        batch_size=options.batch_size,
+        force=options.force,
+        engine=_on_ray(options) if options.engine else None,
+        show_progress_bar=options.progress,
+        **given,
+        **vector_options(options),
+    )
+    if done.before and done.before == done.rows:
+        notes = [f"{options.output} was finished before, with {done.written:,} rows: nothing to do"]
+    else:
+        notes = [f"{done.rows:,} rows read, {done.written:,} written"]
+        if done.before:
+            notes.append(f"an earlier run had done {done.before:,} of the rows")
     if done.bad:
         output = Path(options.output)
         listed = output / "_errors-*.jsonl" if is_folder(output) else errors_beside(output)
@@ -265,7 +280,7 @@ def _embed_lines(options: argparse.Namespace) -> None:
         target = find_output(options.output)
         _check(options, source, target.path)
         check_output(target, force=options.force)
-    except (ValueError, FileExistsError) as error:
+    except ValueError as error:
         raise UsageError(str(error)) from error
     if options.progress:
         need("a progress bar", ("tqdm",))

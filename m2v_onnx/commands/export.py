@@ -4,7 +4,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from m2v_onnx.commands.arguments import add_command, add_location, add_vectors, at_least_one, need, vector_options
+from m2v_onnx.commands.arguments import (
+    UsageError,
+    add_command,
+    add_location,
+    add_vectors,
+    at_least_one,
+    need,
+    vector_options,
+)
 
 
 def add(commands: Any) -> None:
@@ -57,6 +65,8 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     need("to export", ("onnx", "model2vec"))
+    if options.out.exists():
+        raise UsageError(f"{options.out} exists: choose another output folder, or delete it first")
     from m2v_export import export_model
 
     report = export_model(

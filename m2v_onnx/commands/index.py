@@ -65,17 +65,23 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--dtype",
+        type=str.lower,
         choices=("float32", "float16", "bfloat16", "int8", "binary"),
         default="float32",
         help="of the vectors; Milvus Lite 3 takes float32 only (default: %(default)s)",
     )
     parser.add_argument(
         "--metric",
+        type=str.upper,
         choices=("COSINE", "IP", "L2", "HAMMING", "JACCARD"),
         help="of the search; by default COSINE, and HAMMING for binary vectors",
     )
     parser.add_argument(
-        "--index-type", default="AUTOINDEX", metavar="TYPE", help="as Milvus names it, HNSW say (default: %(default)s)"
+        "--index-type",
+        type=str.upper,
+        default="AUTOINDEX",
+        metavar="TYPE",
+        help="as Milvus names it, HNSW say (default: %(default)s)",
     )
     parser.add_argument(
         "--batch-size",
@@ -124,12 +130,13 @@ def run(options: argparse.Namespace) -> None:
 
 def _insert(options: argparse.Namespace) -> None:
     from m2v_onnx.corpus.batches import open_table
-    from m2v_onnx.corpus.collections import URI, check_types, index_documents, need_milvus
+    from m2v_onnx.corpus.collections import URI, check_index, check_uri, index_documents, need_milvus
     from m2v_onnx.model import OnnxStaticModel
 
     uri = options.uri or URI
+    check_uri(uri)
     need_milvus(uri, "to index a table", tables=True)
-    check_types(uri, options.dtype)
+    check_index(uri, options.dtype, options.metric, options.index_type)
     open_table(options.source)  # what cannot be read is told before a model is downloaded
     done = index_documents(
         OnnxStaticModel.from_pretrained(options.model, **load_options(options)),

@@ -12,11 +12,15 @@ def add(commands: Any) -> None:
         "info",
         run,
         "print what a model is and which files it has",
-        "m2v-onnx info BUNDLE",
+        "m2v-onnx info minishlab/potion-base-8M",
         "m2v-onnx info BUNDLE --tokenizer graph",
         "m2v-onnx info owner/name --precision int8 --revision v1.0 --subfolder small --token hf_...",
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help="or anything else that `embed` takes as a model")
+    parser.add_argument(
+        "bundle",
+        metavar="BUNDLE",
+        help="or anything else that `embed` takes as a model: a Model2Vec model is exported into the cache first",
+    )
     add_location(parser)
     add_opening(parser)
 
@@ -33,7 +37,8 @@ def run(options: argparse.Namespace) -> None:
         "normalize": model.normalize,
         "max_length": model.max_length,
         "median_token_length": model.median_token_length,
-        "tokens from": f"{model.tokens_from} ({model.tokens_from_reason})",
+        "tokens from": model.tokens_from,
+        "why from there": model.tokens_from_reason,
         "unknown token": model.unk_token_id,
         "ort telemetry": telemetry.state(),
     }
@@ -51,5 +56,6 @@ def run(options: argparse.Namespace) -> None:
     for key, value in rows.items():
         print(f"{key + ':':<21}{value}")
     here = {name: model.files.variants[name] for name in variants_here(model.files)}
+    print(f"{'bytes':>13}  file")
     for name, entry in sorted((model.files.manifest | here).items()):
         print(f"{entry['size']:>13,}  {name}")

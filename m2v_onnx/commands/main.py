@@ -11,7 +11,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-from m2v_onnx.commands.arguments import UsageError
+from m2v_onnx.commands.arguments import CommandParser, UsageError
 from m2v_onnx.corpus.streams import discard
 from m2v_onnx.errors import M2vOnnxError
 
@@ -26,8 +26,9 @@ COMMANDS = ("export", "embed", "index", "search", "serve", "verify", "info", "pu
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    :return: 0, 1 after a failure (one line on standard error), 2 after wrong use, 130 after Ctrl-C, and 128 and the
-        signal's number after SIGTERM or SIGHUP. Temporary files are removed in every case.
+    :return: 0, 1 after a failure (one line on standard error), 2 after wrong use or where an output is there already,
+        130 after Ctrl-C, and 128 and the signal's number after SIGTERM or SIGHUP. Temporary files are removed in every
+        case.
     """
     given = sys.argv[1:] if arguments is None else arguments
     # The parser of one command is made in a fifth of the time of all, and says the same of it.
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` say, had enough
         discard(sys.stdout)
         return FAILURE
-    except UsageError as error:
+    except (UsageError, FileExistsError) as error:
         return _complain(options.command, error, WRONG_USE)
     except (M2vOnnxError, OSError, ValueError, TypeError) as error:
         return _complain(options.command, error, FAILURE)
@@ -98,7 +99,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
         if rest:
             options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
         return options
-    more.extend(rest)
+    options.texts = [*more, *rest]
     return options
 
 
@@ -129,7 +130,7 @@ def _parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
         epilog="`m2v-onnx COMMAND --help` has examples of each.",
     )
     parser.add_argument("--version", action=_Version)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
     for name in names:
         import_module(f"m2v_onnx.commands.{name}").add(commands)
     return parser

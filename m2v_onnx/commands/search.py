@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,13 +48,16 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from m2v_onnx.corpus.collections import URI, search_documents
+    from m2v_onnx.corpus.collections import URI, check_uri, search_documents
     from m2v_onnx.model import OnnxStaticModel
 
+    uri = options.uri or URI
+    check_uri(uri)  # before a model is downloaded
+    model = OnnxStaticModel.from_pretrained(options.model, **load_options(options))
     found = search_documents(
-        OnnxStaticModel.from_pretrained(options.model, **load_options(options)),
+        model,
         options.texts,
-        uri=options.uri or URI,
+        uri=uri,
         token=options.milvus_token,
         collection=options.collection,
         vector_field=options.vector_field,
@@ -61,6 +65,9 @@ def run(options: argparse.Namespace) -> None:
         limit=options.limit,
         columns=options.columns,
     )
+    for query, tokens in zip(options.texts, model.tokenize(options.texts), strict=True):
+        if not tokens:
+            print(f"m2v-onnx search: {query!r} has no token of the model's: no text is like it", file=sys.stderr)
     for number, (query, hits) in enumerate(zip(options.texts, found, strict=True)):
         if options.json:
             for hit in hits:

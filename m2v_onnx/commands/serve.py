@@ -15,6 +15,7 @@ from m2v_onnx.commands.arguments import (
     add_opening,
     at_least_one,
     load_options,
+    port,
 )
 
 
@@ -44,7 +45,7 @@ def add(commands: Any) -> None:
         help="a model, and the name that requests have for it; may be given more than once",
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
-    parser.add_argument("--port", type=at_least_one, default=8080, help="(default: %(default)s)")
+    parser.add_argument("--port", type=port, default=8080, help="(default: %(default)s)")
     parser.add_argument("--workers", type=at_least_one, default=1, help="processes (default: %(default)s)")
     parser.add_argument(
         "--threads",

@@ -10,6 +10,8 @@ from m2v_onnx.corpus.collections import (
     FIELD_TYPES,
     VECTOR,
     VectorField,
+    check_index,
+    check_uri,
     count_rows,
     is_server,
     milvus_errors,
@@ -97,6 +99,7 @@ def import_documents(
         yet, and for what Milvus refuses.
     """
     check_import(uri, bucket_path)
+    check_index(uri or EXAMPLE_URI, dtype, metric, index_type)
     need_pyarrow()
     target = Path(folder)
     check_table_output(
@@ -150,6 +153,8 @@ def check_import(uri: str | None, bucket_path: str | None) -> None:
     :raises ValueError: for a database of Milvus Lite, and a path in the bucket of no server.
     :raises MissingExtraError: without what is needed to call the server.
     """
+    if uri is not None:
+        check_uri(uri)
     if uri is not None and not is_server(uri):
         raise ValueError(
             f"bulk: Milvus Lite has no import, got the database {uri}: leave --bulk out, or give a server's --uri,"

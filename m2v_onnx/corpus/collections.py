@@ -1,8 +1,9 @@
 """A table into a collection of Milvus, and queries out of it."""
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
@@ -34,6 +35,9 @@ ROWS = 1000
 REQUEST_BYTES = 16 << 20
 """Of a table's batch that goes into one request; a server of Milvus takes 64 MB, vectors included."""
 
+ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?")
+"""Of a server, without its scheme: localhost:19530."""
+
 OTHERWISE = "give another --collection, or --force to drop this one with all its rows"
 """What to do about a collection that does not fit."""
 
@@ -45,6 +49,12 @@ FIELD_TYPES: dict[str, str] = {
     "binary": "BINARY_VECTOR",
 }
 """Milvus' name of each type of vector."""
+
+METRICS = ("COSINE", "IP", "L2")
+BINARY_METRICS = ("HAMMING", "JACCARD")
+
+LITE_INDEXES = ("AUTOINDEX", "FLAT", "BRUTE_FORCE", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8")
+"""Of Milvus Lite 3.2, which takes any other name too, and then can neither load nor search the collection."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ def index_documents(
     chosen = choose_columns(others, text=None if vector_column else text, key=key, columns=columns, vector=vector_field)
     if dtype not in FIELD_TYPES:
         raise ValueError(f"dtype: expected one of {', '.join(FIELD_TYPES)}, got {dtype!r}")
-    check_types(uri, dtype)
+    check_index(uri, dtype, metric, index_type)
     opened = model if isinstance(model, OnnxStaticModel) else OnnxStaticModel.from_pretrained(model)
     none = opened.encode([], dtype=dtype)  # a dim that binary cannot have is told before the collection is made
     if vector_column is not None:
@@ -185,6 +195,7 @@ def search_documents(
         raise TypeError("expected a list of queries, got a single str: pass [query]")
     if not queries:
         return []
+    check_uri(uri)
     if not is_server(uri) and not Path(uri).exists():
         raise CollectionError(f"there is no database {uri}: make it by `m2v-onnx index`, or give another --uri")
     with open_milvus(uri, token) as client:
@@ -230,6 +241,7 @@ def open_milvus(uri: str, token: str = "") -> "Iterator[MilvusClient]":
     :raises MissingExtraError: without pymilvus, or milvus-lite where it is needed.
     :raises CollectionError: in place of each of pymilvus' errors.
     """
+    check_uri(uri)
     need_milvus(uri, "Milvus")
     from pymilvus import MilvusClient
 
@@ -252,16 +264,24 @@ def open_milvus(uri: str, token: str = "") -> "Iterator[MilvusClient]":
 def milvus_errors(uri: str) -> Iterator[None]:
     """:raises CollectionError: in place of each of pymilvus' errors."""
     from pymilvus import MilvusException
+    from pymilvus.client.types import Status
 
-    log = logging.getLogger("pymilvus")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # it prints a traceback of each error, besides raising it
+    logs = [logging.getLogger(name) for name in ("pymilvus", "milvus_lite")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)  # they print a traceback of each error, besides raising it
     try:
         yield
     except MilvusException as error:
+        if error.code == Status.CONNECT_FAILED:
+            raise CollectionError(
+                f"{uri}: no Milvus answers there: start the server, or look at its address and --milvus-token; without"
+                f" --uri there is {URI}, which needs no server (Milvus says: {error.message})"
+            ) from error
         raise CollectionError(f"{uri}: Milvus says: {error.message}") from error
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def need_milvus(uri: str, purpose: str, *, tables: bool = False) -> None:
@@ -281,13 +301,34 @@ def is_server(uri: str) -> bool:
     return "://" in uri
 
 
-def check_types(uri: str, dtype: VectorType) -> None:
-    """Tell what Milvus Lite 3 refuses before a model is loaded for it. :raises ValueError: for such a type."""
-    if not is_server(uri) and dtype != "float32":
+def check_uri(uri: str) -> None:
+    """:raises ValueError: for what is neither a server's address nor a folder of Milvus Lite."""
+    if not is_server(uri) and not uri.endswith(".db"):
+        do = f"give http://{uri} for a server" if ADDRESS.fullmatch(uri) else "give one of them"
+        raise ValueError(
+            f"uri: expected a folder of Milvus Lite, whose name ends in .db, or a server's address, which begins with"
+            f" http:// or https://, got {uri!r}: {do}"
+        )
+
+
+def check_index(uri: str, dtype: VectorType, metric: str | None, index_type: str) -> None:
+    """Tell what Milvus refuses before a model is loaded for it.
+
+    :raises ValueError: for a metric that does not fit the type of the vectors, and for a type of vectors or of an index
+        that Milvus Lite has not.
+    """
+    metrics = BINARY_METRICS if dtype == "binary" else METRICS
+    if metric is not None and metric.upper() not in metrics:
+        raise ValueError(f"metric: {dtype} vectors are searched by {', '.join(metrics)}, got {metric}")
+    if is_server(uri):
+        return
+    if dtype != "float32":
         raise ValueError(
             f"dtype: Milvus Lite takes float32 vectors, got {dtype}: leave it out, or give a server's --uri, "
             "http://localhost:19530 say"
         )
+    if index_type.upper() not in LITE_INDEXES:
+        raise ValueError(f"index_type: Milvus Lite has {', '.join(LITE_INDEXES)}, got {index_type}")
 
 
 @dataclass(frozen=True)
@@ -344,9 +385,14 @@ def _create(
         schema.add_field(name, DataType[type_], **role, **length)
     schema.add_field(vector.name, DataType[vector.type], dim=vector.dim)
     index = client.prepare_index_params()
-    metric = metric or ("HAMMING" if vector.type == "BINARY_VECTOR" else "COSINE")
-    index.add_index(vector.name, index_type=index_type, metric_type=metric)
-    client.create_collection(collection, schema=schema, index_params=index)
+    metric = metric.upper() if metric else ("HAMMING" if vector.type == "BINARY_VECTOR" else "COSINE")
+    index.add_index(vector.name, index_type=index_type.upper(), metric_type=metric)
+    try:
+        client.create_collection(collection, schema=schema, index_params=index)
+    except BaseException:
+        with suppress(Exception):  # the error before says more
+            client.drop_collection(collection)  # it is there, and the index is not
+        raise
 
 
 def _check_fits(client: "MilvusClient", collection: str, columns: Columns, vector: VectorField) -> None:

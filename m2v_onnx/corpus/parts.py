@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ TEMPORARY = (".part-", "._manifest", "._errors-")
 
 FORMAT_VERSION = 1
 
+COUNTS = ("rows", "written", "bad", "empty")
+"""Of ``Embedded``, that the manifest has of each part."""
+
 log = logging.getLogger("m2v_onnx")
 
 DO = "give the same command, another folder, or --force to begin anew"
@@ -44,6 +47,7 @@ def into_parts(
     :param part_rows: rows of the input a part.
     :param engine: what writes the parts; None for this process.
     :param force: begin anew: remove the parts of an earlier run.
+    :raises FileExistsError: for a folder with other files.
     :raises CorpusError: for a folder that another run writes into, or that holds another job.
     """
     folder.mkdir(exist_ok=True)
@@ -61,18 +65,17 @@ def into_parts(
         else:
             _check_same(folder, manifest, wanted, job.vector_option)
             _check_parts(folder, manifest)
-        if manifest["parts"]:
-            end = "it is complete" if manifest["complete"] else "it goes on after them"
-            log.info(
-                "%s: parts there: %s, with %s rows of the input; %s",
-                folder,
-                f"{len(manifest['parts']):,}",
-                f"{_sum(manifest).rows:,}",
-                end,
-            )
+        before = _sum(manifest).rows
         if not manifest["complete"]:
+            if manifest["parts"]:
+                log.info(
+                    "%s: parts there: %s, with %s rows of the input; it goes on after them",
+                    folder,
+                    f"{len(manifest['parts']):,}",
+                    f"{before:,}",
+                )
             _go_on(job, folder, manifest, part_rows, engine, shown=shown)
-        return _sum(manifest)
+        return replace(_sum(manifest), before=before)
 
 
 def read_done(folder: Path) -> tuple[int, int]:
@@ -113,7 +116,7 @@ def _one_by_one(
     results = job.results(start, part_rows)
     # A table without rows has a part too: it says which columns there are.
     while (first := next(results, None)) is not None or number == 0:
-        part = _write(job, folder, number, start, _part(first, results, part_rows), advance)
+        part = _write(job, folder, number, start, part_rows, _part(first, results, part_rows), advance)
         yield part
         start, number = (*part["next"],), number + 1
 
@@ -126,17 +129,24 @@ def write_part(job: Job, folder: Path, number: int, start: tuple[int, int], part
     :return: what the manifest has of it.
     """
     results = job.results(start, part_rows, one_part=True)
-    return _write(job, folder, number, start, results, lambda rows, file, position: None)
+    return _write(job, folder, number, start, part_rows, results, lambda rows, file, position: None)
 
 
 def _write(
-    job: Job, folder: Path, number: int, start: tuple[int, int], results: Iterator[Result], advance: Advance
+    job: Job,
+    folder: Path,
+    number: int,
+    start: tuple[int, int],
+    part_rows: int,
+    results: Iterator[Result],
+    advance: Advance,
 ) -> dict[str, Any]:
+    expected = part_rows if job.rows is None else min(part_rows, job.rows - number * part_rows)
     name = f"part-{number:05}.parquet"
     places = {file.path: i for i, file in enumerate(job.files)}
     done, (place, row) = Embedded(0, 0, 0, 0), start
     with new_file(folder / name, binary=True, force=True) as file, _errors_of(folder, name) as errors:
-        with open_sink("parquet", file, job.written, job.vector, job.none) as sink:
+        with open_sink("parquet", file, job.written, job.vector, job.none, expected) as sink:
             for result in results:
                 done = write(result, sink, errors, done)
                 at = places[result.file.path]
@@ -144,7 +154,8 @@ def _write(
                 advance(result.rows, result.file, result.position)
         file.flush()
         os.fsync(file.fileno())
-    return {"file": name, "bytes": (folder / name).stat().st_size, **asdict(done), "next": [place, row]}
+    counts = {name: getattr(done, name) for name in COUNTS}
+    return {"file": name, "bytes": (folder / name).stat().st_size, **counts, "next": [place, row]}
 
 
 def _part(first: Result | None, results: Iterator[Result], part_rows: int) -> Iterator[Result]:
@@ -163,7 +174,7 @@ def _errors_of(folder: Path, part: str) -> ErrorList:
 
 def _sum(manifest: dict[str, Any]) -> Embedded:
     parts = manifest["parts"]
-    return Embedded(*(sum(part[name] for part in parts) for name in ("rows", "written", "bad", "empty")))
+    return Embedded(*(sum(part[name] for part in parts) for name in COUNTS))
 
 
 def _description(job: Job, part_rows: int) -> dict[str, Any]:
@@ -239,7 +250,7 @@ def _check_parts(folder: Path, manifest: dict[str, Any]) -> None:
 def _check_no_strangers(folder: Path) -> None:
     strangers = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
     if strangers:
-        raise CorpusError(
+        raise FileExistsError(
             f"{folder} has files that are not of this program ({strangers[0]}): give a folder that is new or empty"
         )
 

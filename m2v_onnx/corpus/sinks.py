@@ -1,6 +1,7 @@
 """Batches of a table, vectors among the columns, into an open file: Parquet, Arrow, JSON lines, or vectors alone."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,8 +27,21 @@ TABLES = (".parquet", ".arrow", ".feather")
 """Those of them that hold tables and nothing else."""
 
 ROW_GROUP_BYTES = 16 << 20
-"""Of a Parquet file, in memory. Small, because Milvus' import reads one row group at a time, because two are in memory
-while a file is written, and because nothing is left to embed while the last one is written."""
+"""Of a Parquet file, in memory. Small, because Milvus' import reads one row group at a time, and because two are in
+memory while a file is written."""
+
+LAST_GROUP_BYTES = 2 << 20
+"""Of the last row groups, which are small, at least: nothing is left to embed while the very last one is written."""
+
+LAST_GROUPS = 4
+"""A row group ends too where this many of its size are all rows that are left."""
+
+SAMPLED_ROWS = 4096
+"""Rows whose values tell whether a column gets a dictionary."""
+
+MOST_DISTINCT = 0.9
+"""Share of distinct values among them, up to which a column gets one. Of keys and texts, which do not repeat, a
+dictionary costs time and saves no bytes."""
 
 
 def is_folder(output: str | Path) -> bool:
@@ -48,30 +62,27 @@ class Sink(Protocol):
 
 
 class ParquetSink:
-    """Row groups of some 16 MB, each written by a thread while the next one is gathered. Vectors get no dictionary, no
-    statistics and no compression: these cost time and save no bytes."""
+    """Row groups of some 16 MB, the last ones smaller, each written by a thread while the next one is gathered. Vectors
+    get no dictionary, no statistics and no compression: these cost time and save no bytes."""
 
-    def __init__(self, file: BinaryIO, schema: "pa.Schema", vector: str) -> None:
-        from pyarrow import parquet as pq
-
-        others = [path for path in _leaves(schema) if not path.startswith(f"{vector}.")]
+    def __init__(self, file: BinaryIO, schema: "pa.Schema", vector: str, rows: int | None = None) -> None:
+        """:param rows: that are expected, at most; None where nobody knows."""
         # By its name: bytes that go through Python's file object are copied once more.
-        self._writer = pq.ParquetWriter(
-            file.name,
-            schema,
-            use_dictionary=others,
-            write_statistics=others,
-            compression=dict.fromkeys(others, "snappy"),
-        )
+        self._path, self._schema, self._vector = file.name, schema, vector
+        self._left = math.inf if rows is None else rows
+        self._writer: Any = None
         self._waiting: list[pa.RecordBatch] = []
-        self._bytes = 0
+        self._rows = self._bytes = 0
         self._thread, self._lock = Workers(1), Lock()
         self._running: Task[None] | None = None
 
     def write(self, batch: "pa.RecordBatch") -> None:
         self._waiting.append(batch)
+        self._rows += len(batch)
         self._bytes += batch.nbytes
-        if self._bytes >= ROW_GROUP_BYTES:
+        self._left -= len(batch)
+        is_near_the_end = LAST_GROUPS * self._rows >= self._left
+        if self._bytes >= (min(LAST_GROUP_BYTES, ROW_GROUP_BYTES) if is_near_the_end else ROW_GROUP_BYTES):
             self._flush()
 
     def _flush(self) -> None:
@@ -79,10 +90,26 @@ class ParquetSink:
 
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
-            self._waiting, self._bytes = [], 0
+            self._waiting, self._rows, self._bytes = [], 0, 0
             self._wait()  # so there are never more than two in memory
-            self._running = self._in_thread(
-                partial(self._writer.write_table, table, row_group_size=max(1, table.num_rows))
+            self._running = self._in_thread(partial(self._write_group, table))
+
+    def _write_group(self, table: "pa.Table") -> None:
+        self._open(table)
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+    def _open(self, first: "pa.Table") -> None:
+        """:param first: rows that are written first: their values tell which columns get a dictionary."""
+        from pyarrow import parquet as pq
+
+        if self._writer is None:
+            others = [path for path in _leaves(self._schema) if not path.startswith(f"{self._vector}.")]
+            self._writer = pq.ParquetWriter(
+                self._path,
+                self._schema,
+                use_dictionary=[path for path in others if path not in first.column_names or _repeats(first[path])],
+                write_statistics=others,
+                compression=dict.fromkeys(others, "snappy"),
             )
 
     def close(self) -> None:
@@ -91,9 +118,13 @@ class ParquetSink:
             self._wait()
         except BaseException:
             with suppress(Exception):  # the error before says more
-                self._in_thread(self._writer.close).result()
+                self._in_thread(self._close).result()
             raise
-        self._in_thread(self._writer.close).result()
+        self._in_thread(self._close).result()
+
+    def _close(self) -> None:
+        self._open(self._schema.empty_table())
+        self._writer.close()
 
     def _in_thread(self, work: Callable[[], None]) -> "Task[None]":
         """Start some work with the writer, which is never closed while it writes, whenever Ctrl-C comes."""
@@ -109,6 +140,18 @@ class ParquetSink:
         if self._running is not None:
             self._running.result()
             self._running = None
+
+
+def _repeats(column: "pa.ChunkedArray") -> bool:
+    """Whether the first values of a column repeat, or nobody can tell."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    values = column[:SAMPLED_ROWS]
+    try:
+        return bool(compute.count_distinct(values).as_py() <= MOST_DISTINCT * len(values))
+    except pa.ArrowNotImplementedError:  # half floats, say
+        return True
 
 
 def _leaves(schema: "pa.Schema") -> list[str]:
@@ -172,16 +215,22 @@ class JsonSink:
 
 @contextmanager
 def open_sink(
-    kind: str, file: BinaryIO, schema: "pa.Schema", vector: str, none: np.ndarray[Any, Any]
+    kind: str,
+    file: BinaryIO,
+    schema: "pa.Schema",
+    vector: str,
+    none: np.ndarray[Any, Any],
+    rows: int | None = None,
 ) -> Iterator[Sink]:
     """Write a table into a file, which is whole when the context is left without an error.
 
     :param kind: a value of ``SUFFIXES``.
     :param none: no vectors, [0, width], of the type that is written.
+    :param rows: that are expected, at most; None where nobody knows.
     """
     sink: Sink
     if kind == "parquet":
-        sink = ParquetSink(file, schema, vector)
+        sink = ParquetSink(file, schema, vector, rows)
     elif kind == "ipc":
         sink = ArrowSink(file, schema)
     else:

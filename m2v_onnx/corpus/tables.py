@@ -44,12 +44,14 @@ class Embedded:
     :ivar written: rows of the output.
     :ivar bad: rows without a text, or that could not be read.
     :ivar empty: texts without tokens.
+    :ivar before: rows that an earlier run into the same folder had read; they are among ``rows``.
     """
 
     rows: int
     written: int
     bad: int
     empty: int
+    before: int = 0
 
 
 @dataclass(frozen=True)
@@ -464,7 +466,7 @@ def _into_file(job: Job, target: Path, *, force: bool, shown: bool) -> Embedded:
         new_file(target, binary=True, force=force) as file,
         ErrorList(errors_beside(target), force=force) as errors,
     ):
-        with open_sink(kind, file, job.written, job.vector, job.none) as sink:
+        with open_sink(kind, file, job.written, job.vector, job.none, job.rows) as sink:
             for result in job.results():
                 done = write(result, sink, errors, done)
                 advance(result.rows, result.file, result.position)

@@ -332,8 +332,12 @@ def _reason(files: ModelFiles, ways: "Ways | None") -> str:
         megabytes = files.manifest[TOKENIZER]["size"] / 1e6
         return f"the first vectors are there before a library has read the {megabytes:.1f} MB of {TOKENIZER}"
     counts = {characters: ways.most_texts(characters) for characters in TOLD_CHARACTERS}
-    told = ", ".join(f"{count} of {characters} characters" for characters, count in counts.items() if count)
-    return f"the fastest that is here; tokenizers takes up to {told}" if told else FASTEST
+    told = " or ".join(
+        f"{count} text{'s' if count > 1 else ''} of {characters} characters"
+        for characters, count in counts.items()
+        if count
+    )
+    return f"the fastest that is installed; batches of up to {told} go to tokenizers" if told else FASTEST
 
 
 TOLD_CHARACTERS = (80, 400)
