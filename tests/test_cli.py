@@ -426,6 +426,13 @@ main([sys.argv[1], "--help"])
         assert "examples:" in done.stdout
 
 
+def test_a_command_is_imported_alone() -> None:
+    """The others would make its start longer."""
+    code = "import sys; from m2v_onnx.commands.main import main; main(['info', sys.argv[1]]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, BUNDLE], capture_output=True, text=True, check=True)
+    assert {each for each in COMMANDS if f"m2v_onnx.commands.{each}" in done.stdout.split()} == {"info"}
+
+
 def test_an_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

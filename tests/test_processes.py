@@ -389,6 +389,59 @@ print("fine")
     assert script(text, folder, COMMITTED_BUNDLE, 0, "nanotoken") == "fine"
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not tell a process' threads")
+@pytest.mark.parametrize("threads", [0, 1])
+def test_sessions_go_over_the_fork_of_a_process_at_rest(threads: int, folder: Path) -> None:
+    """Only where it has no other thread. Threads that come later, and do not use its models, do not matter."""
+    text = f"""{MODELS}
+from m2v_onnx.vectors.forks import FORKS
+from m2v_onnx.vectors.session import SessionConfig
+
+def closed(*_): raise AssertionError("a session was opened anew")
+
+def forked(check):
+    child = os.fork()
+    if not child:
+        check()
+        sys.exit(0)
+    wait(child)
+
+def takes_them():
+    SessionConfig.open = closed
+    for batch in (texts[:1], texts[:10]):
+        assert np.allclose(model.encode(batch), wanted[len(batch)], rtol=0, atol=1e-6)
+
+def opens_them():
+    SessionConfig.open = closed
+    try:
+        model.encode(texts[:10])
+    except AssertionError:
+        return
+    raise SystemExit("it took what it may not take")
+
+model = load()
+wanted = {{n: model.encode(texts[:n]) for n in (1, 10)}}
+go_on = threading.Event()
+later = threading.Thread(target=go_on.wait)
+if {threads}:
+    later.start()
+    assert not FORKS.rest()
+    forked(opens_them)
+else:
+    forked(opens_them)  # nobody has said that it is at rest
+    assert FORKS.rest()
+    forked(takes_them)
+    later.start()
+    forked(takes_them)
+    forked(lambda: (takes_them(), forked(opens_them)))  # the child is not at rest
+go_on.set()
+later.join()
+print("fine")
+"""
+    # numpy's own threads are threads too.
+    assert script(text, folder, COMMITTED_BUNDLE, 0, "nanotoken", OPENBLAS_NUM_THREADS="1") == "fine"
+
+
 @FORK
 def test_a_graph_that_takes_long_to_open(folder: Path) -> None:
     """It is opened once for all threads. Other models do not wait for it, and neither does a child of a fork."""

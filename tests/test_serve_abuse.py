@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -373,6 +374,7 @@ def test_https(authority: Any, potion: OnnxStaticModel, tmp_path: Path) -> None:
             old.wrap_socket(raw, server_hostname="127.0.0.1")
         with server.connect() as raw, pytest.raises(ssl.SSLCertVerificationError):
             ssl.create_default_context().wrap_socket(raw, server_hostname="127.0.0.1")
+        assert all(closed(each) for each in silent)  # after granian's ten seconds
         assert fine(server)
         for each in silent:
             each.close()
@@ -494,6 +496,42 @@ def listens(server: Running) -> bool:
     except ConnectionRefusedError:
         return False
     return True
+
+
+OPENED = """
+import os, sys
+from pathlib import Path
+from m2v_onnx.vectors.session import SessionConfig
+open_, log = SessionConfig.open, Path(__file__).with_name("opened.txt")
+
+def told(config, path):
+    with log.open("a") as file:
+        print(os.getpid(), file=file)
+    return open_(config, path)
+
+SessionConfig.open = told
+from m2v_onnx.commands.main import main
+sys.exit(main())
+"""
+"""The command, which writes down who opens a graph."""
+
+
+def test_workers_take_what_was_opened_before_them(tmp_path: Path) -> None:
+    pytest.importorskip("nanotoken")
+    script = tmp_path / "opened.py"
+    script.write_text(OPENED)
+    # numpy is imported before the command has its say.
+    with (
+        patch.dict(os.environ, OPENBLAS_NUM_THREADS="1"),
+        running(tmp_path, str(POTION_BUNDLE), "--workers", "2", command=(str(script),)) as server,
+    ):
+        (first, _) = server.workers()
+        os.kill(first, signal.SIGKILL)
+        until(lambda: len(server.workers()) == 2 and first not in server.workers() and is_ready(server))
+        for _ in range(32):
+            assert server.ask("/embed", {"inputs": "a"}).status == 200
+            assert server.ask("/embed", {"inputs": ["a"] * 40}).status == 200
+        assert {*(tmp_path / "opened.txt").read_text().split()} == {str(server.process.pid)}
 
 
 SPAWN = """

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack, get_args
 
 from m2v_onnx.errors import InvalidModelError, ModelNotFoundError
-from m2v_onnx.models import hub
 from m2v_onnx.models.bundle import ModelFiles, Precision, read_bundle, read_foreign, read_graph_file
-from m2v_onnx.models.cache import exported
 
 DEFAULT_MODEL = "minishlab/potion-base-8M"
 """What pymilvus.model takes where no model is named."""
@@ -73,6 +71,9 @@ def locate(model_source: str | Path, **options: Unpack[LocateOptions]) -> ModelF
         tried[1] = f"the copy of {name} inside m2v-onnx has no revisions or subfolders: leave these out for it"
     elif (close := _close_to(name)) is not None:
         tried[1] += f" (do you mean {close}?)"
+    from m2v_onnx.models import hub  # here, as what is on this machine needs none of it
+    from m2v_onnx.models.cache import exported
+
     if not hub.is_repo_id(name):
         raise ModelNotFoundError(f"no model {name!r}: {'; '.join(tried)}; no name of a Hub repository (owner/name)")
     snapshot = hub.download(
@@ -125,7 +126,10 @@ def _read_folder(folder: Path, precision: Precision | None) -> ModelFiles:
     files = read_bundle(folder)
     if files:
         return files if precision is None else files.in_precision(precision)
-    if any((folder / place).is_file() for place in hub.TENSORS):
+    from m2v_onnx.models.cache import exported
+    from m2v_onnx.models.hub import TENSORS
+
+    if any((folder / place).is_file() for place in TENSORS):
         return exported(folder, precision=precision)
     files = read_foreign(folder)
     if files:

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 from m2v_onnx.lazy import lazy_property
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.serve.problems import Problem
+from m2v_onnx.vectors.encoder import ONE_BY_ONE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 WARM_UP = ("ready", "ready steady go go")
-"""One text and four take different graphs, and both are opened before the first request comes."""
+"""One text and more than a few take different graphs, and both are opened before the first request comes."""
+
+
+def warm_up(model: OnnxStaticModel) -> None:
+    """Open what is opened when it is first needed.
+
+    :raises InvalidModelError: for a damaged file.
+    """
+    model.encode_counted([WARM_UP[0]])
+    model.encode_counted([*WARM_UP] * ONE_BY_ONE)
 
 
 class Served:
@@ -22,9 +32,8 @@ class Served:
         self.name, self.model = name, model
 
     def warm_up(self) -> None:
-        """Open what is opened when it is first needed, and what a fork has left to be opened anew."""
-        self.model.encode_counted([WARM_UP[0]])
-        self.model.encode_counted([*WARM_UP] * 2)
+        """Open what a fork has left to be opened anew, and see that vectors can be made."""
+        warm_up(self.model)
 
     @lazy_property
     def tokenizer(self) -> "Tokenizer":

@@ -1,8 +1,8 @@
 """Starting granian, an HTTP server written in Rust, and its workers.
 
 Why granian: it closes connections whose headers take too long, which uvicorn does not; it replaces workers that die;
-and its own interface leaves little to do for each request. Its weak sides: it takes an answer whole, however slowly
-the client reads, and it waits for TLS's handshake as long as the client likes.
+and its own interface leaves little to do for each request. Its weak side: it takes an answer whole, however slowly
+the client reads.
 
 Why msgspec reads JSON: it checks types while it reads, says where they are wrong, and its structs make the OpenAPI
 document. Why orjson writes it: it takes numpy's arrays as they are, and gives float32 as few digits as it needs.
@@ -24,6 +24,7 @@ from m2v_onnx.errors import MissingExtraError
 from m2v_onnx.model import OnnxStaticModel
 from m2v_onnx.serve import metrics
 from m2v_onnx.serve.settings import Settings
+from m2v_onnx.vectors.forks import FORKS
 
 PACKAGES = ("granian", "msgspec", "orjson", "prometheus_client")
 
@@ -56,16 +57,17 @@ def serve(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> None:
         if settings.workers > 1:
             metrics.share(Path(folder))
             import prometheus_client  # noqa: F401  # before workers are forked, which then share its memory
-        with _absent("anyio", "dotenv", "setproctitle", "watchfiles"):
+        with _absent("anyio", "dotenv", "setproctitle", "watchfiles", "typing_extensions"):
             from granian.constants import HTTPModes, Interfaces
             from granian.http import HTTP1Settings
             from granian.log import LogLevels
             from granian.server import Server
 
-        from m2v_onnx.serve import app  # noqa: F401
+            from m2v_onnx.serve import app  # noqa: F401  # which imports msgspec
 
         if sys.platform == "linux":  # where Python 3.14 and later have another way, in which no memory is shared
             multiprocessing.set_start_method("fork", force=True)
+            _share(models)
         certificate, key = settings.certificate or (None, None)
         server = Server(
             "m2v-onnx",
@@ -99,9 +101,24 @@ def _load(settings: Settings, models: Mapping[str, OnnxStaticModel]) -> Any:
     return Application(settings, models)
 
 
+def _share(models: Mapping[str, OnnxStaticModel]) -> None:
+    """Open all that a worker needs before it is forked: each of them has it at once, and memory for it once.
+
+    Only with nanotoken: the other tokenizers' threads would not be in the workers.
+
+    :raises InvalidModelError: for a damaged file.
+    """
+    from m2v_onnx.serve.models import warm_up  # here, as it needs the extra
+
+    if all(model.tokens_from == "nanotoken" for model in models.values()):
+        for model in models.values():
+            warm_up(model)
+        FORKS.rest()
+
+
 @contextmanager
 def _absent(*packages: str) -> Iterator[None]:
-    """Let packages not be found. granian imports these where they are installed, for options that are not taken here:
+    """Let packages not be found. granian and msgspec import these where they are installed, for what is not used here:
     it takes some 10 ms of a start.
     """
     hidden = [package for package in packages if package not in sys.modules]

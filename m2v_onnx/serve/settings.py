@@ -2,8 +2,6 @@
 
 import os
 from dataclasses import dataclass, field
-from hashlib import sha256
-from hmac import compare_digest
 from pathlib import Path
 
 KEYS_VARIABLE = "M2V_ONNX_API_KEYS"
@@ -62,7 +60,7 @@ class Keys:
     """API keys, of which only digests are kept."""
 
     def __init__(self, keys: tuple[str, ...]) -> None:
-        self._digests = tuple(sha256(key.encode()).digest() for key in keys)
+        self._digests = tuple(map(_digest, keys))
 
     @classmethod
     def read(cls, path: Path | None) -> "Keys":
@@ -90,8 +88,15 @@ class Keys:
 
     def know(self, key: str) -> bool:
         """Whether it is one of them; takes as long for a wrong key as for a right one."""
-        digest = sha256(key.encode("utf-8", "replace")).digest()
-        known = False
+        from hmac import compare_digest
+
+        digest, known = _digest(key), False
         for other in self._digests:
             known |= compare_digest(digest, other)
         return known
+
+
+def _digest(key: str) -> bytes:
+    from hashlib import sha256  # here, as a start without keys need not wait for it
+
+    return sha256(key.encode("utf-8", "replace")).digest()

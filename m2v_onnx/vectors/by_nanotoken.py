@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from m2v_onnx.errors import InvalidModelError, MissingExtraError
+from m2v_onnx.vectors.forks import FORKS
 from m2v_onnx.vectors.ragged import Ids, check_unicode, cut
 
 if TYPE_CHECKING:
@@ -49,34 +50,6 @@ if hasattr(os, "register_at_fork"):  # the child of a fork in the middle of it w
     os.register_at_fork(before=_LOADING.acquire, after_in_parent=_LOADING.release, after_in_child=_LOADING.release)
 
 
-class _Ancestors:
-    """The processes whose tokenizers this one may use.
-
-    nanotoken locks something of a tokenizer while it works: where another thread did so in the middle of a fork, nobody
-    in the child unlocks it, and the child would wait forever. Where there was no other thread, nobody did: a server's
-    workers, forked before anything runs, take their parent's tokenizer. To make another takes 50 to 100 ms.
-    """
-
-    def __init__(self) -> None:
-        self.processes = {os.getpid()}
-        self._alone = False
-
-    def before_fork(self) -> None:
-        frames = sys._current_frames()  # of threads that C code has started too
-        self._alone = len(frames) == 1 and os.getpid() in self.processes
-
-    def in_child(self) -> None:
-        if not self._alone:
-            self.processes.clear()
-        self.processes.add(os.getpid())
-
-
-_ANCESTORS = _Ancestors()
-
-if hasattr(os, "register_at_fork"):  # C code forks without telling: such a child is not among them
-    os.register_at_fork(before=_ANCESTORS.before_fork, after_in_child=_ANCESTORS.in_child)
-
-
 class NanotokenTokens:
     """As ``TokenizersTokens``. Threads may share it, and it may be used after a fork."""
 
@@ -91,9 +64,9 @@ class NanotokenTokens:
 
     @property
     def _tokenizer(self) -> "WordPieceTokenizer":
-        """This process' own, or its parent's where ``_Ancestors`` allows it."""
+        """This process' own, or its parent's where that may be. To make another takes 50 to 100 ms."""
         process, tokenizer = self._opened
-        if process != os.getpid() and not (process in _ANCESTORS.processes and os.getpid() in _ANCESTORS.processes):
+        if process != os.getpid() and not FORKS.may_use_tokenizer(process):
             self._inherited = tokenizer  # never closed here, as nobody knows what that waits for
             tokenizer = _import().WordPieceTokenizer.from_json(self._content)
             self._opened = os.getpid(), tokenizer

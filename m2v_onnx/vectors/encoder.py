@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -23,9 +23,11 @@ from m2v_onnx.models.format import BAG, EMBEDDING, GOLDEN, PROBES, TEXT, TOKENIZ
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.vectors.batching import RUN_BYTES, pick, similar
 from m2v_onnx.vectors.by_graph import TextGraph
-from m2v_onnx.vectors.costs import Ways, ways_of
 from m2v_onnx.vectors.ragged import Ids, check_unicode, cut, drop, lengths_of, split
 from m2v_onnx.vectors.session import PoolingGraph, Session, SessionConfig, Vectors, Wanted
+
+if TYPE_CHECKING:
+    from m2v_onnx.vectors.costs import Ways
 
 TokenizerName = Literal["auto", "nanotoken", "splintr", "graph", "tokenizers"]
 
@@ -191,7 +193,7 @@ class TextEncoder:
         open_library: Callable[[], BagEncoder],
         *,
         reason: str,
-        ways: Ways | None = None,
+        ways: "Ways | None" = None,
     ) -> None:
         """:param metadata: of any graph of the bundle.
         :param ways: what a batch costs; None where the library takes no batch for its speed.
@@ -294,6 +296,8 @@ def open_encoder(files: ModelFiles, config: SessionConfig, tokenizer: TokenizerN
             if isinstance(error, LibraryDiffers):
                 warnings.warn(f"{error}; another tokenizer is used", stacklevel=2)
     if tokenizer == "auto" and path:
+        from m2v_onnx.vectors.costs import ways_of  # here, as a fast library needs none of it
+
         files.checked(path)  # now rather than at the first batch
         if not find_spec("tokenizers"):
             return _text_encoder(Session(path, config), files, config, "no library for token ids is installed")
@@ -319,7 +323,7 @@ ASKED_FOR = "asked for by name"
 FASTEST = "the fastest for batches of all sizes"
 
 
-def _reason(files: ModelFiles, ways: Ways | None) -> str:
+def _reason(files: ModelFiles, ways: "Ways | None") -> str:
     """Why text.onnx is taken.
 
     :param ways: what a batch costs; None where tokenizer.json is too large to be read for speed.

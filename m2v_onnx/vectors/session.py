@@ -15,6 +15,7 @@ from m2v_onnx.errors import InvalidModelError
 from m2v_onnx.models.format import EMBEDDING, HIDDEN, MEAN, NORM_EPSILON, PLAIN, PREDICTIONS, PROBABILITIES
 from m2v_onnx.models.metadata import Metadata
 from m2v_onnx.ort import onnxruntime
+from m2v_onnx.vectors.forks import FORKS
 from m2v_onnx.vectors.ragged import Ids, drop, lengths_of
 
 Vectors = npt.NDArray[np.float32]
@@ -129,7 +130,8 @@ class _Opened:
 
 
 class Session:
-    """An onnxruntime session that is opened anew after a fork, which its threads do not survive.
+    """An onnxruntime session that is opened anew after a fork, which its threads do not survive, unless ``FORKS`` knows
+    that it had none.
 
     :ivar path: the .onnx file.
     :ivar metadata: what the graph says of itself; None for one that others exported.
@@ -153,7 +155,9 @@ class Session:
     def run(self, outputs: list[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
         opened = self._opened
         if opened.process != os.getpid():
-            opened = self._opened = _Opened(self._config.open(self.path), self._config.on_cpu)
+            inherited = FORKS.may_use_session(opened.process)
+            session = opened.session if inherited else self._config.open(self.path)
+            opened = self._opened = _Opened(session, self._config.on_cpu)
         results: list[Any] = opened.run(outputs, feeds, self._options)
         return results
 

@@ -1,8 +1,9 @@
 """What a route is."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from m2v_onnx.serve.answers import Answer
 from m2v_onnx.serve.call import Call
@@ -12,8 +13,7 @@ Access = Literal["vectors", "key", "open"]
 """Who may ask: for vectors, with a key when there are keys, and counted; with a key; everybody."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """A path, and what answers there.
 
     :ivar path: with ``{model}`` where a model's name stands.
