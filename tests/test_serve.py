@@ -262,25 +262,6 @@ print(*sys.modules)
     assert not late & {*done.stdout.split()}
 
 
-def test_numpy_without_what_a_server_does_not_use() -> None:
-    """No threads where the user has not asked for any; docstrings that are left out are no obstacle to others."""
-    code = """
-import os, sys
-from m2v_onnx.commands.serve import _import_numpy
-_import_numpy()
-print(os.environ["OPENBLAS_NUM_THREADS"])
-import numpy.ma, numpy.random
-assert not [name for name in sys.modules if name.startswith("numpy._core._add_newdocs")]
-assert numpy.ma.mean([1, 3]) == 2
-"""
-    for given in ({}, {"OPENBLAS_NUM_THREADS": "2"}):
-        kept = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=kept | given
-        )
-        assert done.stdout.strip() == given.get("OPENBLAS_NUM_THREADS", "1")
-
-
 def test_metrics(server: Running) -> None:
     def count(name: str) -> float:
         text = server.ask("/metrics").body.decode()

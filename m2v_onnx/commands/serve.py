@@ -3,9 +3,7 @@
 import argparse
 import gc
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from m2v_onnx.commands.arguments import (
@@ -105,24 +103,10 @@ def run(options: argparse.Namespace) -> None:
         gc.enable()
 
 
-def _import_numpy() -> None:
-    """Import numpy as a server needs it.
-
-    Without threads to multiply matrices, which nothing here does: to start them takes 40 ms of CPU time, and workers
-    could not share what is opened before they are forked. Without the docstrings of what is written in C: 10 ms more.
-    """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if "numpy" not in sys.modules:
-        empty = {name: ModuleType(name) for name in ("numpy._core._add_newdocs", "numpy._core._add_newdocs_scalars")}
-        sys.modules.update(empty)  # a numpy that has them elsewhere takes no notice
-        import numpy  # noqa: F401
-
-        for name in empty:
-            del sys.modules[name]
-
-
 def _run(options: argparse.Namespace) -> None:
-    _import_numpy()
+    # Nothing here multiplies matrices in numpy: to start its threads takes 40 ms of CPU time, and workers could not share
+    # what is opened before they are forked.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from m2v_onnx.serve.server import check_extra, serve
     from m2v_onnx.serve.settings import Keys, Limits, Settings
     from m2v_onnx.vectors.batching import default_threads
