@@ -104,8 +104,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    # Nothing here multiplies matrices in numpy: to start its threads takes 40 ms of CPU time, and workers could not share
-    # what is opened before they are forked.
+    # numpy multiplies no matrices here. To start its threads takes 40 ms of CPU time, and workers could not share what
+    # is opened before they are forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from m2v_onnx.serve.server import check_extra, serve
     from m2v_onnx.serve.settings import Keys, Limits, Settings
