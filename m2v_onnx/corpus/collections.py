@@ -54,7 +54,7 @@ METRICS = ("COSINE", "IP", "L2")
 BINARY_METRICS = ("HAMMING", "JACCARD")
 
 LITE_INDEXES = ("AUTOINDEX", "FLAT", "BRUTE_FORCE", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8")
-"""Of Milvus Lite 3.2, which takes any other name too, and then can neither load nor search the collection."""
+"""Of Milvus Lite 3.2. It takes any other name too, and cannot load the collection once the process has ended."""
 
 
 @dataclass(frozen=True)
