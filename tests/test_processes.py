@@ -393,6 +393,7 @@ print("fine")
 @pytest.mark.parametrize("threads", [0, 1])
 def test_sessions_go_over_the_fork_of_a_process_at_rest(threads: int, folder: Path) -> None:
     """Only where it has no other thread. Threads that come later, and do not use its models, do not matter."""
+    pytest.importorskip("nanotoken")
     text = f"""{MODELS}
 from m2v_onnx.vectors.forks import FORKS
 from m2v_onnx.vectors.session import SessionConfig
