@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -18,8 +20,9 @@ from unittest.mock import patch
 import pytest
 
 from m2v_onnx import OnnxStaticModel
+from m2v_onnx.models.format import BAG
 from tests.conftest import CORPUS, POTION_BUNDLE
-from tests.serving import WAIT, Reply, Running, assert_vectors, is_ready, running
+from tests.serving import WAIT, Reply, Running, assert_vectors, free_port, is_ready, running
 
 pytest.importorskip("granian", reason="the extra serve is not installed")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signals, /proc")
@@ -469,6 +472,20 @@ def test_models_that_a_worker_cannot_open_end_the_server(tmp_path: Path) -> None
         running(tmp_path, str(POTION_BUNDLE), command=(str(script),)),
     ):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker opens the graphs")
+def test_a_damaged_graph_ends_the_server_before_it_listens(tmp_path: Path) -> None:
+    pytest.importorskip("nanotoken")
+    bundle = tmp_path / "bundle"
+    shutil.copytree(POTION_BUNDLE, bundle)
+    (bundle / BAG).write_bytes((bundle / BAG).read_bytes()[:-100])
+    command = [sys.executable, "-m", "m2v_onnx", "serve", str(bundle), "--port", str(free_port())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("m2v-onnx serve: ")
+    assert str(bundle / BAG) in done.stderr
+    assert "workers:" not in done.stderr
 
 
 def test_a_worker_that_starts_later_than_another(slow: Path, tmp_path: Path) -> None:
