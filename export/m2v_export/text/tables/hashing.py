@@ -49,9 +49,10 @@ LOW_TRIES = 5
 MORE_PLACES = 200
 """With every try of ``HighBits`` one more in so many places: the more keys, the likelier some of them crowd."""
 
-MORE_SLOTS, MORE_BUCKETS = 1000, 20
+MORE_SLOTS, MORE_SLOTS_OF_MANY, MORE_BUCKETS = 1000, 100, 20
 """The same for ``Remainders``, of slots and of buckets: where all buckets have some keys, as of numbers that follow
-each other, there are none for the last free slots."""
+each other, there are none for the last free slots. Of MANY_KEYS the remainders crowd by some hundredths, and a try takes
+seconds."""
 
 HALF, MIDDLE = 31, 24
 """Of an int64 so many bits, the highest, tell the place; the buckets are told by bits from the other on."""
@@ -106,9 +107,10 @@ class Remainders:
     @classmethod
     def tries(cls, count: int) -> "Iterable[Remainders]":
         buckets, slots = _prime(count // KEYS_A_BUCKET_AROUND + 2), _prime(int(count / LOAD_AROUND) + 8)
+        more = MORE_SLOTS if count < MANY_KEYS else MORE_SLOTS_OF_MANY
         for _ in range(TRIES):
             yield cls(slots, buckets)
-            slots = _prime(slots + slots // MORE_SLOTS + 1)
+            slots = _prime(slots + slots // more + 1)
             buckets = max(buckets, _prime(min(buckets + buckets // MORE_BUCKETS + 1, count)))
 
     @property
