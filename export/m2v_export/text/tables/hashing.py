@@ -51,8 +51,7 @@ MORE_PLACES = 200
 
 MORE_SLOTS, MORE_SLOTS_OF_MANY, MORE_BUCKETS = 1000, 100, 20
 """The same for ``Remainders``, of slots and of buckets: where all buckets have some keys, as of numbers that follow
-each other, there are none for the last free slots. Of MANY_KEYS the remainders crowd by some hundredths, and a try takes
-seconds."""
+each other, there are none for the last free slots. MANY_KEYS crowd by some hundredths, and a try takes seconds."""
 
 HALF, MIDDLE = 31, 24
 """Of an int64 so many bits, the highest, tell the place; the buckets are told by bits from the other on."""
