@@ -14,7 +14,6 @@ import numpy as np
 from m2v_export.graphs.arrays import any_of, counted, keep, look_up, zeros_like
 from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.words import WordPlaces, is_part
-from m2v_export.text.tables.double_array import DEAD, ROOT
 from m2v_export.text.unigram.pieces import NEAR, NONE
 from m2v_export.text.unigram.search import Search
 from m2v_export.text.unigram.tables import UnigramTables
@@ -53,13 +52,13 @@ def quick_pieces(
         return [any_of(g, none > 0), none, none]
 
     def few(g: Graph) -> list[Value]:
-        starts, gaps = look_up(g, words.starts, unfound), look_up(g, words.gaps, unfound).unsqueeze(1)
-        column = np.arange(PLACES, dtype=np.int32)
-        nodes = look_up(g, words.nodes, (starts.unsqueeze(1) + column).reshape(-1))
+        starts, gaps = look_up(g, words.starts, unfound), look_up(g, words.gaps, unfound)
+        column = np.arange(LONGEST, dtype=np.int32)[:, None]
+        nodes = look_up(g, words.nodes, (starts + column).reshape(-1))
         # What separates a word from the next is behind it, and is no symbol.
-        parts = is_part(g, nodes, tables.alphabet).reshape(-1, PLACES) & (gaps > column)
+        parts = is_part(g, nodes, tables.alphabet).reshape(LONGEST, -1) & (gaps > column)
         parts = parts.cast(np.int32)
-        sizes = g.op("ReduceSum", parts, np.array([1]), keepdims=0).of_rank(1) + 1
+        sizes = g.op("ReduceSum", parts, np.array([0]), keepdims=0).of_rank(1) + 1
         short = g.op("ReduceMax", sizes, keepdims=0) < PLACES
         if tables.literal is not None:
             first = look_up(g, words.codes, words.starts)
@@ -68,8 +67,8 @@ def quick_pieces(
         def cut(g: Graph) -> list[Value]:
             symbols = look_up(g, g.constant(tables.symbols, "symbols"), nodes) * parts.reshape(-1)
             blank = np.array(tables.blank, np.int32)
-            symbols = g.op("Pad", symbols.reshape(-1, PLACES), np.array([0, 1, 0, -1]), blank)
-            found = _pieces(g, search, symbols.reshape(-1))
+            symbols = g.op("Pad", symbols.reshape(LONGEST, -1), np.array([1, 0, 0, 0]), blank)
+            found = _pieces(g, search, symbols)
             done, chosen = _best(g, search, found, sizes)
             # A word's first piece begins with the blank, which has no place of its own.
             behind = np.array([0, *range(1, 2 * PLACES - 2, 2)], np.int32)
@@ -86,25 +85,24 @@ def quick_pieces(
 def _pieces(g: Graph, search: Search, symbols: Value) -> Value:
     """All pieces of some words.
 
-    :param symbols: int32 [M * PLACES], of rows that end with 0, from where nothing goes on.
+    :param symbols: int32 [PLACES, M], the words are columns, and end with 0, from where nothing goes on.
     :return: int32 [M * PLACES * PLACES], the value of the piece from each place to each place, else 0.
     """
-    padded = g.op("Pad", symbols, np.array([0, LONGEST])).of_rank(1)
-    steps = [symbols + search.first_base]
-    for i in range(1, LONGEST):
-        here = g.op("Slice", padded, np.array([i]), symbols.size() + i).sized_as(symbols)
-        steps.append(look_up(g, search.bases, steps[-1]) + here)
-    nodes = g.concat(steps)
-    before = g.concat([zeros_like(symbols) + ROOT, *steps[:-1]])
-    # The sum of the differences on the way: 0 where each node is where the one before leads.
-    differs = g.op("Abs", look_up(g, search.checks, nodes) - before).reshape(LONGEST, -1)
-    astray = g.op("CumSum", differs, np.array(0)).of_rank(2)
-    on = g.op("Where", astray.reshape(-1).cast(np.bool_), np.array(DEAD, np.int32), nodes)
-    values = look_up(g, search.values, on).reshape(LONGEST, -1)
-    # From lengths to ends: one column more than there are places moves each row one further than the row before.
-    rows = g.op("Pad", g.op("Transpose", values, perm=[1, 0]), np.array([0, 1, 0, 1])).of_rank(2)
-    square = PLACES * PLACES
-    return rows.reshape(-1, square + PLACES).slice(0, square, axis=1).reshape(-1)
+    # Of each step all symbols at once: the words moved on, and 0 behind them.
+    padded = g.op("Pad", symbols, np.array([0, 0, LONGEST - 1, 0]))
+    moved = np.arange(LONGEST)[:, None] + np.arange(PLACES)
+    here = g.op("Gather", padded, moved.reshape(-1)).reshape(-1)
+    on = search.walk_at_once(g, here, LONGEST)
+    values = look_up(g, search.values, on).reshape(LONGEST * PLACES, -1)
+    # From lengths to ends.
+    place = np.arange(PLACES)
+    lengths = place - place[:, None]
+    rows = np.where(lengths > 0, (lengths - 1) * PLACES + place[:, None], NOTHING)
+    return g.op("Transpose", g.op("Gather", values, rows.reshape(-1)), perm=[1, 0]).reshape(-1)
+
+
+NOTHING = PLACES - 1
+"""The row of pieces of one symbol at the last place: there is none, for it is behind all words."""
 
 
 def _best(g: Graph, search: Search, values: Value, sizes: Value) -> tuple[Value, Value]:

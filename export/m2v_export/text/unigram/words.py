@@ -9,8 +9,9 @@ from m2v_export.graphs.builder import Graph, Value
 from m2v_export.text.stages.characters import WordCharacters, characters_of
 from m2v_export.text.stages.tokens import Tokens
 from m2v_export.text.stages.words import WordPlaces, is_part
-from m2v_export.text.unigram.best import best_ways, ends_of
+from m2v_export.text.unigram.best import ends_of
 from m2v_export.text.unigram.blanks import blanks_of
+from m2v_export.text.unigram.few import best_of_any
 from m2v_export.text.unigram.merge import tokens_of, without
 from m2v_export.text.unigram.search import Found, Search
 from m2v_export.text.unigram.tables import UnigramTables
@@ -64,6 +65,6 @@ def cut_words(
     with g.stage("search"):
         found = search.find(g, symbols)
     with g.stage("best"):
-        best = best_ways(g, found.scores, own, own.firsts, sizes)
+        best = best_of_any(g, found.scores, own, sizes)
     most = None if tables.literal is None else blanks_of(g, words, unfound, first_words, tables.literal)
     return CutWords(own, sizes, found, best.columns, most), best.sums
