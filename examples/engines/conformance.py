@@ -75,7 +75,7 @@ ENGINES = (
     Engine("rten", right=(PLAIN, ONE, BAG)),
     Engine("tract", quick=False),
     Engine("mnn", ("MNN==3.6.1", "onnx==1.23.2", "numpy"), wrong=(ONE,)),
-    Engine("litert", ("onnx2tf==2.6.9", "ai-edge-litert==2.1.2"), python=12, quick=False),
+    Engine("litert", ("onnx2tf==2.6.9", "ai-edge-litert==2.1.2"), python=12, quick=False, wrong=(ONE,)),
     Engine("tinygrad", ("tinygrad==0.14.0", "onnx==1.23.2", "numpy"), quick=False, wrong=(ONE,)),
     Engine("reference", ("onnx==1.23.2", "numpy")),
     # pnnx asks for PyTorch, some gigabytes, which its converter of ONNX does not use.
