@@ -1,5 +1,6 @@
 """plain.onnx as other engines need it: common operators, and right vectors in an evaluator that is not onnxruntime."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,18 @@ def test_golden_vectors_in_another_evaluator() -> None:
     found = vectors([longest["input_ids"]], len(longest["input_ids"]))
     np.testing.assert_allclose(found, [longest["sentence_embedding"]], rtol=0, atol=golden["tolerance"])
     np.testing.assert_array_equal(vectors([[], []], 1), np.zeros((2, expected.shape[1])))
+
+
+def test_what_the_examples_feed_gives_golden_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples" / "engines")
+    texts = importlib.import_module("texts")
+    golden = json.loads((BUNDLES[0] / GOLDEN).read_bytes())
+    batch = texts.padded(texts.tokens(BUNDLES[0], [entry["text"] for entry in golden["texts"]]))
+    feeds = {name: np.array(rows) for name, rows in batch.items()}
+    results: Any = ReferenceEvaluator(onnx.load(BUNDLES[0] / PLAIN)).run(["sentence_embedding"], feeds)
+    expected = [entry["sentence_embedding"] for entry in golden["texts"]]
+    np.testing.assert_allclose(results[0], expected, rtol=0, atol=golden["tolerance"])
+    assert texts.padded([[], []]) == {"input_ids": [[0], [0]], "attention_mask": [[0], [0]]}
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8", "int4"])

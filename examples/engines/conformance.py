@@ -43,8 +43,10 @@ MODEL = ROOT / "models" / "potion-base-2M"
 PRECISIONS = ("float32", "float16", "int8", "int4")
 TOLERANCE = 1e-6
 """How near vectors must come; those with values above 1, times the largest, as golden.json has it."""
-MANY_TEXTS, SHORT_TOKENS, LONG_TOKENS = 1000, 64, 512
-"""A batch of so many texts of at most so many tokens; tokens of a long text."""
+MANY_TEXTS, SHORT_TOKENS = 1000, 64
+"""A batch of so many texts, where an engine is not too slow, of at most so many tokens."""
+LONG_TOKENS = 512
+"""Tokens of a long text."""
 PATIENCE = 1800
 """Seconds for all batches of one graph: a guard against a hang."""
 
@@ -56,6 +58,7 @@ class Engine:
     :ivar alone: packages whose dependencies are not wanted.
     :ivar python: the oldest 3.x that the packages take.
     :ivar quick: whether it installs in a minute or two.
+    :ivar many: texts of its largest batch.
     :ivar right: graphs that must be right.
     :ivar wrong: graphs that are known to be wrong, which docs/engines.md must say.
     """
@@ -65,6 +68,7 @@ class Engine:
     alone: tuple[str, ...] = ()
     python: int = 11
     quick: bool = True
+    many: int = MANY_TEXTS
     right: tuple[str, ...] = (PLAIN,)
     wrong: tuple[str, ...] = ()
 
@@ -76,7 +80,7 @@ ENGINES = (
     Engine("tract", quick=False),
     Engine("mnn", ("MNN==3.6.1", "onnx==1.23.2", "numpy"), wrong=(ONE,)),
     Engine("litert", ("onnx2tf==2.6.9", "ai-edge-litert==2.1.2"), python=12, quick=False, wrong=(ONE,)),
-    Engine("tinygrad", ("tinygrad==0.14.0", "onnx==1.23.2", "numpy"), quick=False, wrong=(ONE,)),
+    Engine("tinygrad", ("tinygrad==0.14.0", "onnx==1.23.2", "numpy"), quick=False, many=40, wrong=(ONE,)),
     Engine("reference", ("onnx==1.23.2", "numpy")),
     # pnnx asks for PyTorch, some gigabytes, which its converter of ONNX does not use.
     Engine("ncnn", ("ncnn==1.0.20261020", "onnx==1.23.2", "numpy"), alone=("pnnx==20261020",), right=()),
@@ -122,16 +126,16 @@ class Tests:
     batches: list[Batch]
 
 
-def tests_of(bundle: Path, graph: str) -> Iterator[Tests]:
+def tests_of(bundle: Path, graph: str, many: int) -> Iterator[Tests]:
     """The tests of each output but last_hidden_state; one.onnx has no head."""
     golden = json.loads((bundle / GOLDEN).read_bytes())["texts"]
     for output in (EMBEDDING,) if graph == ONE else (EMBEDDING, PROBABILITIES, PREDICTIONS):
         if output in golden[0]:
             largest = max(abs(value) for text in golden for value in text[output])
-            yield Tests(output, TOLERANCE * max(1.0, largest), list(batches(bundle, graph, golden, output)))
+            yield Tests(output, TOLERANCE * max(1.0, largest), list(batches(bundle, graph, golden, output, many)))
 
 
-def batches(bundle: Path, graph: str, golden: Sequence[dict[str, Any]], output: str) -> Iterator[Batch]:
+def batches(bundle: Path, graph: str, golden: Sequence[dict[str, Any]], output: str, many: int) -> Iterator[Batch]:
     """Golden texts one by one and all together, many at once, an empty text, empty texts only, and no texts.
 
     Texts of 512 random tokens too, whose vectors are those of bag.onnx in onnxruntime.
@@ -154,8 +158,8 @@ def batches(bundle: Path, graph: str, golden: Sequence[dict[str, Any]], output: 
     yield Batch("long texts", long, of_long)
     yield Batch("all texts", ids, vectors)
     short = [i for i, text in enumerate(ids) if len(text) <= SHORT_TOKENS]
-    many = [short[i % len(short)] for i in range(MANY_TEXTS)]
-    yield Batch("many texts", [ids[i] for i in many], vectors[:, many])
+    repeated = [short[i % len(short)] for i in range(many)]
+    yield Batch("many texts", [ids[i] for i in repeated], vectors[:, repeated])
     yield Batch("empty texts", [[]] * 3, empty[:, [0] * 3])
     yield Batch("no texts", [], empty[:, :0])
 
@@ -232,10 +236,10 @@ class Verdict:
         return said or f"right, within {self.off:.1e}"
 
 
-def verdict(command: Sequence[str], bundle: Path, name: str) -> Verdict:
+def verdict(command: Sequence[str], bundle: Path, name: str, many: int) -> Verdict:
     """Run all batches for all outputs."""
     found = Verdict({})
-    for tests in tests_of(bundle, name):
+    for tests in tests_of(bundle, name, many):
         of_output = run([*command, str(bundle / name), tests.output], name, tests.batches, tests.tolerance)
         prefix = "" if tests.output == EMBEDDING else f"{tests.output} of "
         found.problems |= {prefix + batch: problem for batch, problem in of_output.problems.items()}
@@ -312,7 +316,7 @@ def main() -> None:
         for bundle in bundles:
             precision = json.loads((bundle / CONFIG).read_bytes())["embedding_dtype"]
             for graph in (PLAIN, ONE, BAG):
-                found = verdict(command, bundle, graph)
+                found = verdict(command, bundle, graph, engine.many)
                 print(f"  {bundle.name} {precision} {graph}  {found}", flush=True)
                 # The other graphs need BitwiseAnd for int4.
                 must = graph in engine.right and (graph == PLAIN or precision != "int4")
