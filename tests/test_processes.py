@@ -263,6 +263,13 @@ def wait(child):
     print("the child hangs", file=sys.stderr, flush=True)
     os._exit(4)
 
+
+def forked(check):
+    child = os.fork()
+    if not child:
+        check()
+        sys.exit(0)
+    wait(child)
 """
 
 FORKED = {
@@ -366,13 +373,6 @@ def whose():
     assert np.allclose(model.encode(texts[:10]), vectors, rtol=0, atol=1e-6)
     return model._encoder._tokens._opened[0]
 
-def forked(check):
-    child = os.fork()
-    if not child:
-        check()
-        sys.exit(0)
-    wait(child)
-
 def same(): assert whose() == parent
 def own(): assert whose() == os.getpid()
 def quiet_child(): same(), forked(same)
@@ -399,13 +399,6 @@ from m2v_onnx.vectors.forks import FORKS
 from m2v_onnx.vectors.session import SessionConfig
 
 def closed(*_): raise AssertionError("a session was opened anew")
-
-def forked(check):
-    child = os.fork()
-    if not child:
-        check()
-        sys.exit(0)
-    wait(child)
 
 def takes_them():
     SessionConfig.open = closed

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -18,8 +20,9 @@ from unittest.mock import patch
 import pytest
 
 from m2v_onnx import OnnxStaticModel
+from m2v_onnx.models.format import BAG
 from tests.conftest import CORPUS, POTION_BUNDLE
-from tests.serving import WAIT, Reply, Running, assert_vectors, is_ready, running
+from tests.serving import WAIT, Reply, Running, assert_vectors, free_port, is_ready, running
 
 pytest.importorskip("granian", reason="the extra serve is not installed")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signals, /proc")
@@ -135,13 +138,13 @@ def test_clients_that_leave_in_the_middle_leave_nothing(server: Running) -> None
 def test_a_client_that_does_not_read_is_let_go(server: Running) -> None:
     """Its answer, some 10 MB and more than the system takes of it, is not held for longer than --timeout."""
     body = json.dumps({"inputs": ["word " * 600] * 31}).encode()
-    before, answered = files(server), successes(server)
+    answered = successes(server)
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", server.port))
         deaf.sendall(b"POST /embed_all HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         until(lambda: successes(server) > answered)
-        until(lambda: files(server) <= before)
+        until(lambda: not is_connected(server.port, deaf.getsockname()[1]))
         with pytest.raises(ConnectionResetError):
             deaf.makefile("rb").read()
     assert fine(server)
@@ -152,10 +155,11 @@ def successes(server: Running) -> float:
     return sum(float(each) for each in re.findall(r"^te_request_success{.*} (\S+)$", text, re.MULTILINE))
 
 
-def files(server: Running) -> int:
-    """That a worker has open."""
-    (worker,) = server.workers()
-    return len([*Path(f"/proc/{worker}/fd").iterdir()])
+def is_connected(port: int, peer: int) -> bool:
+    """Whether what is at one port of this machine still has a connection to the other."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    established = "01"
+    return any((row[1][-4:], row[2][-4:], row[3]) == (f"{port:04X}", f"{peer:04X}", established) for row in rows)
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["Content-Length", "chunked"])
@@ -469,6 +473,19 @@ def test_models_that_a_worker_cannot_open_end_the_server(tmp_path: Path) -> None
         running(tmp_path, str(POTION_BUNDLE), command=(str(script),)),
     ):
         pass
+
+
+def test_a_damaged_graph_ends_the_server_before_it_listens(tmp_path: Path) -> None:
+    pytest.importorskip("nanotoken")
+    bundle = tmp_path / "bundle"
+    shutil.copytree(POTION_BUNDLE, bundle)
+    (bundle / BAG).write_bytes((bundle / BAG).read_bytes()[:-100])
+    command = [sys.executable, "-m", "m2v_onnx", "serve", str(bundle), "--port", str(free_port())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("m2v-onnx serve: ")
+    assert str(bundle / BAG) in done.stderr
+    assert "workers:" not in done.stderr
 
 
 def test_a_worker_that_starts_later_than_another(slow: Path, tmp_path: Path) -> None:

@@ -155,11 +155,11 @@ def check_import(uri: str | None, bucket_path: str | None) -> None:
     """
     if uri is not None:
         check_uri(uri)
-    if uri is not None and not is_server(uri):
-        raise ValueError(
-            f"bulk: Milvus Lite has no import, got the database {uri}: leave --bulk out, or give a server's --uri,"
-            f" {EXAMPLE_URI} say"
-        )
+        if not is_server(uri):
+            raise ValueError(
+                f"bulk: Milvus Lite has no import, got the database {uri}: leave --bulk out, or give a server's --uri,"
+                f" {EXAMPLE_URI} say"
+            )
     if bucket_path is None:
         return
     if uri is None or not uri.startswith(("http://", "https://")):

@@ -19,6 +19,7 @@ class Forks:
     def __init__(self) -> None:
         self._tokenizers = {os.getpid()}
         self._sessions: set[int] = set()
+        self._parent = os.getpid()
         self._alone = self._resting = False
 
     def rest(self) -> bool:
