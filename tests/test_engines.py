@@ -1,5 +1,6 @@
 """plain.onnx as other engines need it: common operators, and right vectors in an evaluator that is not onnxruntime."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
+from model2vec import StaticModel
 from onnx.reference import ReferenceEvaluator
+from tokenizers.normalizers import NFC, Lowercase, Sequence
 
+from m2v_export import export_model
 from m2v_onnx import OnnxStaticModel
 from m2v_onnx.models.format import BAG, CONFIG, GOLDEN, MANIFEST, ONE, PLAIN, TEXT
+from tests.conftest import make_tokenizer
 
 ROOT = Path(__file__).parents[1]
 BUNDLES = [ROOT / "models" / f"potion-base-{size}-onnx" for size in ("2M", "8M")]
@@ -72,6 +77,41 @@ def test_golden_vectors_in_another_evaluator() -> None:
     found = vectors([longest["input_ids"]], len(longest["input_ids"]))
     np.testing.assert_allclose(found, [longest["sentence_embedding"]], rtol=0, atol=golden["tolerance"])
     np.testing.assert_array_equal(vectors([[], []], 1), np.zeros((2, expected.shape[1])))
+
+
+def test_what_the_examples_feed_gives_golden_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples" / "engines")
+    texts = importlib.import_module("texts")
+    golden = json.loads((BUNDLES[0] / GOLDEN).read_bytes())
+    batch = texts.padded(texts.tokens(BUNDLES[0], [entry["text"] for entry in golden["texts"]]))
+    feeds = {name: np.array(rows) for name, rows in batch.items()}
+    results: Any = ReferenceEvaluator(onnx.load(BUNDLES[0] / PLAIN)).run(["sentence_embedding"], feeds)
+    expected = [entry["sentence_embedding"] for entry in golden["texts"]]
+    np.testing.assert_allclose(results[0], expected, rtol=0, atol=golden["tolerance"])
+    assert texts.padded([[], []]) == {"input_ids": [[0], [0]], "attention_mask": [[0], [0]]}
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "int4"])
+def test_few_dimensions_are_summed_exactly_without_float64(precision: str, tmp_path: Path) -> None:
+    """OpenVINO and MNN read float64 as float32, and were 2.9e-6 off where rows nearly cancel out."""
+    tokenizer, rng = make_tokenizer("wordlevel"), np.random.default_rng(5)
+    tokenizer.normalizer = Sequence([NFC(), Lowercase()])  # there is no text.onnx for it, which would take seconds
+    tokens = tokenizer.get_vocab_size()
+    weighted: Any = {"weights": rng.random(tokens), "token_mapping": rng.integers(0, 30, tokens)}  # added in float64
+    table = rng.normal(size=(30, 5)).astype(np.float32)
+    StaticModel(vectors=table, tokenizer=tokenizer, **weighted).save_pretrained(tmp_path / "source")
+    bundle = tmp_path / "bundle"
+    export_model(tmp_path / "source", bundle, precision=precision)
+    model = onnx.load(bundle / PLAIN)
+    casts = {attribute.i for node in model.graph.node if node.op_type == "Cast" for attribute in node.attribute}
+    assert casts == {onnx.TensorProto.FLOAT, onnx.TensorProto.INT64}
+    golden = json.loads((bundle / GOLDEN).read_bytes())
+    evaluator = ReferenceEvaluator(model)
+    for entry in golden["texts"]:
+        ids = np.array([entry["input_ids"] or [0]])
+        feeds = {"input_ids": ids, "attention_mask": np.full_like(ids, bool(entry["input_ids"]))}
+        results: Any = evaluator.run(["sentence_embedding"], feeds)
+        np.testing.assert_allclose(results[0], [entry["sentence_embedding"]], rtol=0, atol=golden["tolerance"])
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)

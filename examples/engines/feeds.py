@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+OUTPUT = sys.argv[2] if len(sys.argv) > 2 else "sentence_embedding"
+"""What the graph is asked for. A classifier has ``probabilities`` too, a regressor ``predictions``."""
+
 
 def feeds() -> Iterator[dict[str, np.ndarray]]:
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""A graph in MNN: run_mnn.py GRAPH"""
+"""A graph in MNN: run_mnn.py GRAPH [OUTPUT]"""
 
 import sys
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import MNN
 import numpy as np
-from feeds import answer, convert, with_its_table
+from feeds import OUTPUT, answer, convert, with_its_table
 
 INPUTS = {
     "plain.onnx": ["input_ids", "attention_mask"],
@@ -21,7 +21,7 @@ with tempfile.TemporaryDirectory() as folder:
     # What `mnnconvert` calls. That command itself also installs a package by pip and reports the conversion to Alibaba.
     converter = [sys.executable, "-c", "import _tools, sys; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"]
     convert([*converter, "-f", "ONNX", "--modelFile", graph, "--MNNModel", converted, "--bizCode", "m2v"], folder)
-    module = MNN.nn.load_module_from_file(str(converted), names, ["sentence_embedding"])
+    module = MNN.nn.load_module_from_file(str(converted), names, [OUTPUT])
 
 
 def embed(batch: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A graph in tinygrad: run_tinygrad.py GRAPH"""
+"""A graph in tinygrad: run_tinygrad.py GRAPH [OUTPUT]"""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 import numpy as np
-from feeds import answer, with_its_table
+from feeds import OUTPUT, answer, with_its_table
 
 if not shutil.which("clang"):
     os.environ.setdefault("DEV", "PYTHON")  # its other devices need a compiler or a GPU
@@ -19,6 +19,6 @@ with tempfile.TemporaryDirectory() as folder:
 
     def embed(batch: dict[str, np.ndarray]) -> np.ndarray:
         run = OnnxRunner(graph)  # a new one, for it keeps the sizes of its first batch
-        return run({k: Tensor(v) for k, v in batch.items()})["sentence_embedding"].numpy()
+        return run({k: Tensor(v) for k, v in batch.items()})[OUTPUT].numpy()
 
     answer(embed)

@@ -206,9 +206,10 @@ class Pooling:
                 return rows
             return rows * self.g.op("Gather", self.weights, ids).cast(np.float32).unsqueeze(2)
 
-        if self.by_products:
-            # In two parts: the high bits of up to MOST_EXACT tokens add up without rounding, in whatever order an
-            # engine adds, and the low bits are too small for their rounding to count.
+        if self.embedding.sum_dtype == np.float64:
+            # Without float64, for which OpenVINO, MNN and rten take float32. In two parts: the high bits of up to
+            # MOST_EXACT tokens add up without rounding, in whatever order an engine adds, and the low bits are too
+            # small for their rounding to count.
             rows = weighted_rows(ids)
             step = self._step
             high = self.g.op("Floor", rows * (1 / step)) * step
@@ -216,7 +217,7 @@ class Pooling:
             return sums + self.g.op("ReduceSum", rows - high, np.array([1]), keepdims=0), rows
         # The ids, not the rows, are turned: onnxruntime would turn rows back, and add them in another order.
         rows = weighted_rows(self.g.op("Transpose", ids, perm=[1, 0]))
-        sums = self.g.op("ReduceSum", rows.cast(self.sum_dtype), np.array([0]), keepdims=0).cast(np.float32)
+        sums = self.g.op("ReduceSum", rows, np.array([0]), keepdims=0)
         return sums, self.g.op("Transpose", rows, perm=[1, 0, 2])
 
     @property

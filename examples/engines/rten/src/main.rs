@@ -1,4 +1,4 @@
-//! Runs a graph in rten: `m2v-rten GRAPH < batches > vectors`
+//! Runs a graph in rten: `m2v-rten GRAPH [OUTPUT] < batches > vectors`
 //!
 //! A line of input is a JSON object with an entry for each input of the graph: `{"input_ids": {"shape": [1, 2], "data":
 //! [7592, 2088]}, ...}`. A line of output is the vectors, a JSON list of lists.
@@ -10,9 +10,10 @@ use rten_tensor::{AsView, Layout, NdTensor, Tensor};
 use serde_json::Value;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = env::args().nth(1).ok_or("usage: m2v-rten GRAPH < batches > vectors")?;
+    let path = env::args().nth(1).ok_or("usage: m2v-rten GRAPH [OUTPUT] < batches > vectors")?;
     let model = Model::load_file(path)?; // finds model.onnx_data beside it
-    let output = model.node_id("sentence_embedding")?;
+    let output = env::args().nth(2).unwrap_or("sentence_embedding".to_string());
+    let output = model.node_id(&output)?;
     for line in io::stdin().lines() {
         let batch: Value = serde_json::from_str(&line?)?;
         let mut inputs: Vec<(_, ValueOrView)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Runs a graph in tract: `m2v-tract GRAPH < batches > vectors`
+//! Runs a graph in tract: `m2v-tract GRAPH [OUTPUT] < batches > vectors`
 //!
 //! A line of input is a JSON object with an entry for each input of the graph: `{"input_ids": {"shape": [1, 2], "data":
 //! [7592, 2088]}, ...}`. A line of output is the vectors, a JSON list of lists.
@@ -9,10 +9,10 @@ use serde_json::Value;
 use tract_onnx::prelude::*;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = env::args().nth(1).ok_or("usage: m2v-tract GRAPH < batches > vectors")?;
+    let path = env::args().nth(1).ok_or("usage: m2v-tract GRAPH [OUTPUT] < batches > vectors")?;
     let mut model = tract_onnx::onnx().model_for_path(path)?; // finds model.onnx_data beside it
     // Only this output is asked for: what last_hidden_state alone needs is not computed.
-    model.select_outputs_by_name(["sentence_embedding"])?;
+    model.select_outputs_by_name([env::args().nth(2).unwrap_or("sentence_embedding".to_string())])?;
     let names: Vec<String> = model.input_outlets()?.iter().map(|i| model.node(i.node).name.clone()).collect();
     let model = model.into_optimized()?.into_runnable()?;
     for line in io::stdin().lines() {
