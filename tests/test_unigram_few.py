@@ -54,7 +54,7 @@ def test_the_same_sums_and_the_same_of_equal_ways(kind: str) -> None:
 def letters() -> tuple[Any, Any]:
     """A tokenizer with pieces longer than are found at once, and its graph."""
     runs = {"ab" * count: -2.125 - count / 4 for count in range(1, LONGEST_OF_FEW)}
-    runs["▁" + "ab" * LONGEST_OF_FEW] = -9.0
+    runs["▁" + "c" * LONGEST_OF_FEW] = -3.0
     tokenizer = made({"▁": -1.0, "a": -2.0, "b": -3.0, "c": -2.25, **runs, "ba": -4.0, "ca": -4.25})
     g = Graph()
     utf8, offsets = g.input("utf8", np.uint8, ["T"]), g.input("offsets", np.int64, ["N"])
@@ -89,3 +89,8 @@ def test_as_many_symbols_as_it_takes(limit: int) -> None:
     for rest in (-2, -1, 0, 1, 2):
         symbols = limit + rest
         check([*[word] * (symbols // 12), "c" * max(symbols % 12 - 1, 1)])
+
+
+@pytest.mark.parametrize("behind", ["", "a", "ba", " cab"])
+def test_the_first_word_alone_has_a_long_piece(behind: str) -> None:
+    check(["c" * LONGEST_OF_FEW + behind])
