@@ -14,7 +14,7 @@ from m2v_export.text.stages.characters import WordCharacters
 from m2v_export.text.unigram.best import Best, best_ways
 from m2v_export.text.unigram.pieces import NONE
 
-FEW_SYMBOLS = 1024
+FEW_SYMBOLS = 640
 """Up to which it is quicker."""
 
 LONGEST_WORD = 48
