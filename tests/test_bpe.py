@@ -29,7 +29,7 @@ from tests.conftest import CORPUS
 from tests.text_helpers import graph_ids, reference_ids, run_on_texts, session_of
 from tests.texts import TEXTS
 
-_, QWEN, LLAMA, QWEN35, GPT4O = EXPRESSIONS
+_, QWEN, LLAMA, QWEN35, GPT4O, TEKKEN = EXPRESSIONS
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
@@ -123,6 +123,12 @@ def like_gpt4o() -> Tokenizer:
 
 
 @cache
+def like_mistral() -> Tokenizer:
+    """Cases matter, and there are no contractions."""
+    return trained(TEKKEN)
+
+
+@cache
 def like_claude() -> Tokenizer:
     """NFKC, and here a blank before each text, too."""
     tokenizer = trained(GPT2)
@@ -140,6 +146,7 @@ TOKENIZERS = {
     "Qwen 3.5": like_qwen35,
     "DeepSeek": like_deepseek,
     "GPT-4o": like_gpt4o,
+    "Tekken": like_mistral,
     "Claude": like_claude,
 }
 
@@ -186,7 +193,7 @@ def test_texts(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["GPT-2", "Llama 3", "Qwen 3.5", "DeepSeek", "GPT-4o", "Claude"])
+@pytest.mark.parametrize("name", ["GPT-2", "Llama 3", "Qwen 3.5", "DeepSeek", "GPT-4o", "Tekken", "Claude"])
 def test_every_code_point(name: str) -> None:
     """A third of them; the export checks them all."""
     assert_exact(name, list(code_point_texts())[::3])

@@ -41,8 +41,8 @@ class Expression:
     :ivar cases: of GPT-4o's kind: words end before capitals, contractions belong to the word before, marks are both
         letters and signs, and signs take up slashes among line breaks.
     :ivar apart: of DeepSeek's kind: numbers, and ideographs and kana, are cut off first, and what is between them is
-        matched by itself. A sign joins the letters behind it if all are ASCII, and there are no contractions. Of
-        REST the last character joins letters.
+        matched by itself. A sign joins the letters behind it if all are ASCII. Of REST the last character joins letters.
+    :ivar contractions: whether there are any.
     """
 
     number: int | None
@@ -53,6 +53,7 @@ class Expression:
     marks: bool = False
     apart: bool = False
     cases: bool = False
+    contractions: bool = True
 
 
 CONTRACTIONS = ("s", "t", "re", "ve", "m", "ll", "d")
@@ -71,6 +72,9 @@ GPT4O = (
 )
 """Called o200k, and gpt-oss's too."""
 
+TEKKEN = GPT4O.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "").replace(r"\p{N}{1,3}", r"\p{N}")
+"""Mistral's, since Mistral NeMo."""
+
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """ByteLevel has it built in: ``use_regex``."""
 
@@ -82,7 +86,9 @@ DEEPSEEK = (
 )
 """One after the other, since DeepSeek V3."""
 
-LIKE_DEEPSEEK = Expression(3, spaces=True, blank_numbers=False, breaks=True, any_case=False, marks=True, apart=True)
+LIKE_DEEPSEEK = Expression(
+    3, spaces=True, blank_numbers=False, breaks=True, any_case=False, marks=True, apart=True, contractions=False
+)
 
 EXPRESSIONS = {
     GPT2: Expression(None, spaces=False, blank_numbers=True, breaks=False, any_case=False),
@@ -92,8 +98,11 @@ EXPRESSIONS = {
         1, spaces=True, blank_numbers=False, breaks=True, any_case=True, marks=True
     ),
     GPT4O: Expression(3, spaces=True, blank_numbers=False, breaks=True, any_case=True, marks=True, cases=True),
+    TEKKEN: Expression(
+        1, spaces=True, blank_numbers=False, breaks=True, any_case=True, marks=True, cases=True, contractions=False
+    ),
 }
-"""GPT-2's, which RoBERTa and ModernBERT have; Qwen 2's to 3's; Llama 3's; Qwen 3.5's; GPT-4o's."""
+"""GPT-2's, which RoBERTa and ModernBERT have; Qwen 2's to 3's; Llama 3's; Qwen 3.5's; GPT-4o's; Mistral's Tekken."""
 
 
 @cache
@@ -128,7 +137,7 @@ def _everywhere(pattern: str) -> Iterator[tuple[int, int]]:
 @cache
 def contractions(expression: Expression) -> frozenset[str]:
     """What may be behind an apostrophe, in all cases that the expression takes."""
-    if expression.apart:
+    if not expression.contractions:
         return frozenset()
     if not expression.any_case:
         return frozenset(CONTRACTIONS)
