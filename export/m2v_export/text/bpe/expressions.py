@@ -41,7 +41,7 @@ class Expression:
     :ivar cases: of GPT-4o's kind: words end before capitals, contractions belong to the word before, marks are both
         letters and signs, and signs take up slashes among line breaks.
     :ivar apart: of DeepSeek's kind: numbers, and ideographs and kana, are cut off first, and what is between them is
-        matched by itself. A sign joins the letters behind it if all are ASCII. Of REST the last character joins letters.
+        matched by itself. A sign joins the letters behind it if all are ASCII. Of REST the last joins letters.
     :ivar contractions: whether there are any.
     """
 
